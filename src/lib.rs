@@ -1,0 +1,9 @@
+//! tagwire: one TLS port, type-tagged frames, handlers that you register, rooms that broadcast,
+//! heartbeats that measure.
+//!
+//! A room is a log; everything else is a cursor.
+
+pub mod id;
+pub mod latency;
+pub mod limits;
+mod sync;

@@ -1,0 +1,187 @@
+//! Every bound, its default and the reason for the number. Values come in; nothing here reads a file.
+
+use std::time::Duration;
+
+use crate::id::RoomName;
+
+/// Everything that can be set about a server, each with a default that is safe on the open internet.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Bounds on what peers may hold.
+    pub limits: Limits,
+    /// Bounds on how long peers may take.
+    pub timeouts: Timeouts,
+    /// How the server finds out who is alive.
+    pub heartbeat: Heartbeat,
+    /// What rooms keep and say.
+    pub rooms: RoomSettings,
+    /// Options of each accepted socket.
+    pub socket: SocketSettings,
+}
+
+/// Bounds on what peers may hold.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections in all. 15,000: three quarters of a common limit of 20,000 descriptors.
+    pub connections: usize,
+    /// TLS handshakes at once. 256: at 100 us each, some 25 ms of work in the queue.
+    pub handshakes: usize,
+    /// Payload bytes of a frame from a client; `max_frame` on the wire. 1 MiB.
+    pub frame: u32,
+    /// Bytes of begun frames, all connections together. 64 MiB: 64 whole frames of the largest kind.
+    pub unfinished: usize,
+    /// Rooms in all. 100,000: an empty room costs about 1 KiB.
+    pub rooms: usize,
+    /// Rooms that one connection may be in. 64: each is looked at when the connection wakes.
+    pub rooms_per_connection: usize,
+    /// Members of one room. 100,000.
+    pub members_per_room: usize,
+    /// Requests to application handlers of one connection that are not answered yet. 64.
+    pub in_flight: usize,
+    /// Errors within 10 s after which a connection is closed. 100 (docs/protocol.md, section 2).
+    pub errors: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 15_000,
+            handshakes: 256,
+            frame: 1 << 20,
+            unfinished: 64 << 20,
+            rooms: 100_000,
+            rooms_per_connection: 64,
+            members_per_room: 100_000,
+            in_flight: 64,
+            errors: 100,
+        }
+    }
+}
+
+/// Bounds on how long peers may take.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// From accept to the end of the TLS handshake. 5 s.
+    pub handshake: Duration,
+    /// From the handshake to the first thing said. 60 s: a person is slower than a program.
+    pub identify: Duration,
+    /// From the first byte of a frame to its last. 30 s.
+    pub frame: Duration,
+    /// How long a peer may leave unread what was sent, if nothing arrives from it either. 10 s.
+    pub write: Duration,
+    /// From the shutdown signal to the end. 25 s: below the 30 s that supervisors grant.
+    pub drain: Duration,
+    /// How long an application handler may take. 30 s.
+    pub handler: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            identify: Duration::from_secs(60),
+            frame: Duration::from_secs(30),
+            write: Duration::from_secs(10),
+            drain: Duration::from_secs(25),
+            handler: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How the server finds out who is alive.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// Between two pings. 15 s: with two misses, a dead peer is gone after 45 s.
+    pub interval: Duration,
+    /// Pings in a row without an answer, or anything else, after which a peer is dead. 2.
+    pub misses: u32,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(15), misses: 2 }
+    }
+}
+
+/// What rooms keep and say.
+#[derive(Clone, Debug)]
+pub struct RoomSettings {
+    /// The room that a first DATA frame joins; `None` for none. `lobby`.
+    pub default: Option<RoomName>,
+    /// Bytes of records that a room keeps. 4 MiB.
+    pub keep_bytes: usize,
+    /// Records that a room keeps. 100,000.
+    pub keep_count: usize,
+    /// How long a room keeps a record. 1 h.
+    pub keep_age: Duration,
+    /// Bytes of records that all rooms keep together. 256 MiB.
+    pub keep_total: usize,
+    /// What happens to a subscriber that falls behind further than the room keeps.
+    pub slow: SlowPolicy,
+    /// Members above which joins and leaves are not announced. 100: presence costs members squared.
+    pub presence_limit: usize,
+}
+
+impl Default for RoomSettings {
+    fn default() -> Self {
+        Self {
+            default: RoomName::new("lobby"),
+            keep_bytes: 4 << 20,
+            keep_count: 100_000,
+            keep_age: Duration::from_secs(3600),
+            keep_total: 256 << 20,
+            slow: SlowPolicy::Gap,
+            presence_limit: 100,
+        }
+    }
+}
+
+/// What happens to a subscriber that falls behind further than the room keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowPolicy {
+    /// It is told what it missed, and goes on with the oldest record kept.
+    Gap,
+    /// It is closed with `slow_consumer`.
+    Disconnect,
+}
+
+/// Options of each accepted socket.
+#[derive(Clone, Debug)]
+pub struct SocketSettings {
+    /// Idle time before TCP keepalive probes. 60 s.
+    pub keepalive: Duration,
+    /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`, RFC 5482). 60 s.
+    pub user_timeout: Duration,
+    /// Unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`). 32 KiB:
+    /// what is sealed cannot be taken back, so little of it should wait.
+    pub notsent_lowat: u32,
+    /// `SO_SNDBUF` in bytes; `None` leaves it to the kernel.
+    pub send_buffer: Option<usize>,
+    /// `SO_RCVBUF` in bytes; `None` leaves it to the kernel.
+    pub receive_buffer: Option<usize>,
+}
+
+impl Default for SocketSettings {
+    fn default() -> Self {
+        Self {
+            keepalive: Duration::from_secs(60),
+            user_timeout: Duration::from_secs(60),
+            notsent_lowat: 32 << 10,
+            send_buffer: None,
+            receive_buffer: None,
+        }
+    }
+}
+
+/// Bytes of a CONTROL payload (docs/protocol.md, section 2).
+pub const CONTROL_BYTES: u32 = 16 << 10;
+/// Depth of nesting of a CONTROL payload.
+pub const CONTROL_DEPTH: usize = 16;
+/// Bytes by which a frame from the server may exceed `max_frame`.
+pub const FRAME_EXTRA: u32 = 1024;
+/// Replies and pongs that a peer may leave unread before the server stops reading from it.
+pub const UNREAD_BYTES: usize = 64 << 10;
+/// Bytes of a line (docs/protocol.md, section 7).
+pub const LINE_BYTES: usize = 64 << 10;
+/// Entries of a list.
+pub const LIST_ENTRIES: usize = 1000;
