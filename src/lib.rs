@@ -7,3 +7,4 @@ pub mod id;
 pub mod latency;
 pub mod limits;
 mod sync;
+pub mod wire;

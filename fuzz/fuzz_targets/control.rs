@@ -1,0 +1,8 @@
+//! Any bytes as the payload of a CONTROL frame.
+
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::control(data));

@@ -1,0 +1,40 @@
+//! Goal: nothing that a fuzzer ever found, or was given to start with, fails again.
+//! Method: replays fuzz/corpus/ with the bodies of the fuzz targets themselves, on a stable compiler.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+#[test]
+fn decode() {
+    replay("decode", bodies::decode);
+}
+
+#[test]
+fn control() {
+    replay("control", bodies::control);
+}
+
+#[test]
+fn message_call() {
+    replay("message_call", bodies::message_call);
+}
+
+/// Each file of a target's corpus, and each of its beginnings.
+fn replay(target: &str, body: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files = 0;
+    for entry in fs::read_dir(&corpus).unwrap() {
+        let data = fs::read(entry.unwrap().path()).unwrap();
+        for end in (0..=data.len()).step_by((data.len() / 64).max(1)) {
+            body(data.get(..end).unwrap_or_default());
+        }
+        body(&data);
+        files += 1;
+    }
+    assert!(files >= 20, "{} has {files} files", corpus.display());
+}
