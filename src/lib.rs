@@ -7,4 +7,5 @@ pub mod id;
 pub mod latency;
 pub mod limits;
 mod sync;
+pub mod tls;
 pub mod wire;
