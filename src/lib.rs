@@ -6,6 +6,7 @@
 pub mod id;
 pub mod latency;
 pub mod limits;
+pub mod peer;
 mod sync;
 pub mod tls;
 pub mod wire;
