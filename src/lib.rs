@@ -7,6 +7,7 @@ pub mod id;
 pub mod latency;
 pub mod limits;
 pub mod peer;
+pub mod room;
 mod sync;
 pub mod tls;
 pub mod wire;

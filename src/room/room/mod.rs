@@ -1,0 +1,252 @@
+//! One room: its log and its members behind one lock, and the one function that lets a record in.
+
+mod enter;
+mod publish;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use self::enter::{Entered, Entry, Refusal};
+pub use self::publish::{Published, Record};
+
+use crate::id::{Channel, RoomName, Seq, SessionId, UserId};
+use crate::room::Cursor;
+use crate::room::engine::PublisherId;
+use crate::room::log::{Keep, Log, Missed};
+use crate::room::publisher::Publisher;
+use crate::room::registry::Home;
+use crate::room::wake::{Audience, WorkerId};
+use crate::sync::lock;
+use crate::wire::GapReason;
+
+/// How often publishers are looked through for those to forget.
+const FORGET_EVERY_MS: u64 = 10_000;
+
+/// How long presence events are held for readers that lag.
+const PRESENCE_MS: u64 = 120_000;
+
+/// A room of a server.
+pub struct Room {
+    name: RoomName,
+    channel: Channel,
+    epoch: Arc<str>,
+    audience: Audience,
+    home: Arc<Home>,
+    /// Grows with the log. Who waits for news reads it first, then the log, then waits.
+    news: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Log,
+    members: BTreeMap<UserId, Member>,
+    /// Members that are announced and counted.
+    present: usize,
+    publishers: BTreeMap<PublisherId, Publisher>,
+    /// Whether an engine may owe some of them an answer.
+    waiting: bool,
+    /// When they were last looked through for those to forget, and the time as the room knows it.
+    tidied_ms: u64,
+    now_ms: u64,
+    /// Bytes of the log, and publishers, that the home has counted.
+    counted: (usize, usize),
+    /// Removed from the registry: whoever found it there too late looks again.
+    gone: bool,
+}
+
+struct Member {
+    session: SessionId,
+    /// May publish, hears nothing, and is not announced.
+    hidden: bool,
+}
+
+/// Records that a subscriber is told it will not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Which.
+    pub missed: Missed,
+    /// Why.
+    pub reason: GapReason,
+}
+
+impl Room {
+    pub(super) fn new(name: RoomName, channel: Channel, epoch: Arc<str>, home: Arc<Home>) -> Self {
+        Self {
+            name,
+            channel,
+            epoch,
+            audience: Audience::new(home.doorbells.len()),
+            home,
+            news: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    /// Its number on this node.
+    pub fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// The name of its numbering's life.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Who is woken when it has news.
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// A number that has changed whenever the log has grown.
+    #[inline]
+    pub fn news(&self) -> u64 {
+        self.news.load(Ordering::Acquire)
+    }
+
+    /// Wakes whoever listens: on `own` worker directly, elsewhere through their workers.
+    pub fn wake(self: &Arc<Self>, own: Option<WorkerId>) {
+        self.audience.wake(self, own, &self.home.doorbells);
+    }
+
+    /// Has a cursor hear of nobody's coming and going from now on: its owner leaves.
+    pub fn mute(&self, cursor: &mut Cursor) {
+        lock(&self.state).log.mute(cursor);
+    }
+
+    /// Moves a cursor on by about `budget` bytes and adds the frames it passed to `out`; how many bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Gap`] if what the cursor stood at is no longer held; the next read goes on behind it.
+    pub fn read(
+        &self,
+        cursor: &mut Cursor,
+        budget: usize,
+        out: &mut Vec<Bytes>,
+    ) -> Result<usize, Gap> {
+        let mut guard = lock(&self.state);
+        let taken = guard.log.read(cursor, budget, out);
+        self.count(&mut guard);
+        taken.map_err(|missed| Gap { missed, reason: GapReason::Behind })
+    }
+
+    /// Members that are announced: at most `limit`, by name, those after `after`; and whether there are
+    /// more.
+    pub fn members(&self, after: Option<&str>, limit: usize) -> (Vec<(UserId, SessionId)>, bool) {
+        let state = lock(&self.state);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut present = state
+            .members
+            .range::<str, _>((from, Bound::Unbounded))
+            .filter(|(_, member)| !member.hidden)
+            .map(|(user, member)| (user.clone(), member.session.clone()));
+        let page = present.by_ref().take(limit).collect();
+        (page, present.next().is_some())
+    }
+
+    /// Members that are announced, and the number of the next record.
+    pub fn summary(&self) -> (usize, Seq) {
+        let state = lock(&self.state);
+        (state.present, Seq(state.log.last().seq.0 + 1))
+    }
+
+    /// Does what time asks for: old records leave, engines that do not answer are given up, publishers
+    /// that say nothing are forgotten after `remember`. Whether nothing is left that anybody could miss.
+    pub(super) fn sweep(&self, now_ms: u64, remember: Duration) -> bool {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.now_ms = state.now_ms.max(now_ms);
+        state.log.trim(&self.home.keep(Some(now_ms)));
+        state.log.trim_presence(now_ms.saturating_sub(PRESENCE_MS));
+        if state.waiting {
+            state.waiting = false;
+            for publisher in state.publishers.values_mut() {
+                while let Some(late) = publisher.overdue(now_ms) {
+                    self.tell_refused(publisher, late, "engine_timeout");
+                }
+                state.waiting |= publisher.is_waiting();
+            }
+        }
+        // All publishers of a large room are many: not each time.
+        if state.members.is_empty() || now_ms.abs_diff(state.tidied_ms) >= FORGET_EVERY_MS {
+            state.tidied_ms = now_ms;
+            state.publishers.retain(|_, publisher| !publisher.is_idle(now_ms, remember));
+        }
+        self.count(state);
+        state.is_disposable()
+    }
+
+    /// Ends the room if nothing is left that anybody could miss; then whether it ever had a record.
+    pub(super) fn dispose(&self) -> Option<bool> {
+        let mut state = lock(&self.state);
+        if !state.is_disposable() {
+            return None;
+        }
+        state.gone = true;
+        let used = state.log.count() > 0;
+        // Presence events that nobody is there to hear.
+        state.log = Log::new();
+        self.count(&mut state);
+        Some(used)
+    }
+
+    /// How many bytes the log holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        lock(&self.state).log.held_bytes()
+    }
+
+    /// Keeps only the newest `bytes` bytes.
+    pub(super) fn shrink(&self, bytes: usize) {
+        let mut state = lock(&self.state);
+        if state.log.held_bytes() > bytes {
+            state.log.shrink(bytes);
+            self.count(&mut state);
+        }
+    }
+
+    /// Tells the home how many bytes the log holds by now, and how many publishers are remembered.
+    fn count(&self, state: &mut State) {
+        let now = (state.log.held_bytes(), state.publishers.len());
+        if now != state.counted {
+            self.home.handle_held(state.counted, now);
+            state.counted = now;
+        }
+    }
+}
+
+impl State {
+    fn is_disposable(&self) -> bool {
+        self.members.is_empty() && self.publishers.is_empty() && self.log.is_empty()
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Home {
+    /// What a log keeps now; without a time, regardless of age.
+    pub(super) fn keep(&self, now_ms: Option<u64>) -> Keep {
+        let settings = &self.config.settings;
+        let age = u64::try_from(settings.keep_age.as_millis()).unwrap_or(u64::MAX);
+        Keep {
+            bytes: settings.keep_bytes,
+            count: settings.keep_count as u64,
+            since_ms: now_ms.map_or(0, |now| now.saturating_sub(age)),
+        }
+    }
+}
