@@ -8,6 +8,7 @@ pub mod latency;
 pub mod limits;
 pub mod peer;
 pub mod room;
+pub mod session;
 mod sync;
 pub mod tls;
 pub mod wire;

@@ -1,0 +1,123 @@
+//! What all sessions of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::id::{ConnectionId, NodeId, RoomName, SessionId, UserId};
+use crate::limits::Settings;
+use crate::peer::Mailbox;
+use crate::room::{Engine, Full, Published, PublisherId, Rooms, RoomsConfig};
+use crate::session::timings::TimingsByWorker;
+use crate::session::{Clients, Counters, Timings};
+use crate::sync::wall_ms;
+
+/// What all sessions of a server share.
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    settings: Settings,
+    rooms: Rooms,
+    clients: Clients,
+    counters: Counters,
+    pub(super) timings: TimingsByWorker,
+    /// Connections and named clients are numbered together, so that both can be publishers.
+    numbers: AtomicU64,
+}
+
+impl Node {
+    /// A server's state before its first connection.
+    pub fn new(id: NodeId, settings: Settings, workers: usize, engine: Box<dyn Engine>) -> Self {
+        let rooms = Rooms::new(RoomsConfig {
+            node: id.clone(),
+            settings: settings.rooms.clone(),
+            rooms: settings.limits.rooms,
+            members_per_room: settings.limits.members_per_room,
+            workers,
+            engine,
+        });
+        Self {
+            id,
+            settings,
+            rooms,
+            clients: Clients::default(),
+            counters: Counters::default(),
+            timings: TimingsByWorker::new(workers),
+            numbers: AtomicU64::new(1),
+        }
+    }
+
+    /// The life of this server.
+    pub fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    /// Its bounds and defaults.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its rooms.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// Clients by the name that they keep across reconnects.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How long things took.
+    pub fn timings(&self) -> Timings {
+        self.timings.sum()
+    }
+
+    /// A new connection's mailbox, with its number and session.
+    pub fn mailbox(&self) -> Arc<Mailbox> {
+        let id = ConnectionId(self.number());
+        Arc::new(Mailbox::new(id, SessionId::new(&self.id, id)))
+    }
+
+    /// A number for a named client.
+    pub(super) fn publisher(&self) -> PublisherId {
+        PublisherId(self.number())
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Does what time asks for; once a second is enough.
+    pub fn sweep(&self, now_ms: u64) {
+        self.rooms.sweep(now_ms);
+        self.clients.sweep(now_ms);
+    }
+}
+
+impl Node {
+    /// Publishes to a room from the server's side, under a user's name.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason, for programs.
+    pub fn publish_from(
+        &self,
+        room: &str,
+        user_id: &UserId,
+        body: &[u8],
+    ) -> Result<(), &'static str> {
+        let room = RoomName::new(room).ok_or("bad_room")?;
+        if body.len() > self.settings.limits.frame as usize {
+            return Err("frame_too_large");
+        }
+        match self.rooms.publish(&room, user_id, body, wall_ms()) {
+            Ok(Published::Refused(reason)) => Err(reason),
+            Ok(Published::Stored(..) | Published::Known(..) | Published::Later) => Ok(()),
+            Err(Full) => Err("too_many_rooms"),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a session is owed of its rooms: runs of records, as its cursors come by them.
+
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::limits::SlowPolicy;
+use crate::room::Gap;
+use crate::session::seat::Seat;
+use crate::session::{Problem, Session};
+use crate::wire::{Code, Event, encode_event};
+
+impl Session {
+    /// Whether a room has something for this session.
+    pub fn is_due(&self) -> bool {
+        self.seats.iter().any(Seat::is_due)
+    }
+
+    /// Adds about `budget` bytes of whole frames to `out`, from all rooms in turn.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Problem`] if the room's policy is to disconnect who falls behind.
+    pub fn pull(&mut self, budget: usize, out: &mut Vec<Bytes>) -> Result<(), Problem> {
+        let mut left = budget;
+        let count = self.seats.len();
+        for step in 0..count {
+            let index = (self.turn + step) % count;
+            while left > 0 && self.seats[index].is_due() {
+                left = left.saturating_sub(self.pull_seat(index, left, out)?);
+            }
+            if left == 0 {
+                // The next pull begins with the next room.
+                self.turn = (index + 1) % count;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one room; how many bytes. A seat that was read to the end is no longer due.
+    fn pull_seat(
+        &mut self,
+        index: usize,
+        budget: usize,
+        out: &mut Vec<Bytes>,
+    ) -> Result<usize, Problem> {
+        let seat = &mut self.seats[index];
+        if let Some(gap) = seat.gap.take() {
+            let frame = gap_frame(seat, &gap);
+            self.traffic.frames_out += 1;
+            let len = frame.len();
+            out.push(frame);
+            return Ok(len);
+        }
+        let Some(cursor) = &mut seat.cursor else { return Ok(0) };
+        // First note the news, then read: what comes in between is news once more.
+        let news = seat.room.news();
+        let frames = cursor.frames();
+        match seat.room.read(cursor, budget, out) {
+            Ok(taken) => {
+                self.traffic.frames_out += cursor.frames() - frames;
+                if taken < budget {
+                    seat.seen = Some(news);
+                }
+                Ok(taken)
+            }
+            Err(gap) => {
+                self.node.counters().gaps.fetch_add(1, Ordering::Relaxed);
+                if self.node.settings().rooms.slow == SlowPolicy::Disconnect {
+                    let message = "fell behind further than the room keeps";
+                    return Err(Problem::new(Code::SlowConsumer, message));
+                }
+                seat.gap = Some(gap);
+                Ok(0)
+            }
+        }
+    }
+}
+
+fn gap_frame(seat: &Seat, gap: &Gap) -> Bytes {
+    let mut frame = BytesMut::new();
+    let event = Event::Gap {
+        room_id: seat.room.name().as_str(),
+        epoch: seat.room.epoch(),
+        after_seq: gap.missed.after.0,
+        next_seq: gap.missed.next.0,
+        missed: gap.missed.count,
+        reason: gap.reason,
+    };
+    encode_event(&mut frame, None, &event);
+    frame.freeze()
+}
