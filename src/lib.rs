@@ -9,6 +9,7 @@ pub mod latency;
 pub mod limits;
 pub mod peer;
 pub mod room;
+pub mod router;
 pub mod session;
 mod sync;
 pub mod tls;
