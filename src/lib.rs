@@ -3,6 +3,7 @@
 //!
 //! A room is a log; everything else is a cursor.
 
+pub mod connection;
 pub mod handler;
 pub mod id;
 pub mod latency;

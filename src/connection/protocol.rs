@@ -1,0 +1,69 @@
+//! What a connection's bytes mean: frames, or lines for a person.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::peer::Parcel;
+use crate::session::{Problem, Session};
+use crate::wire::Event;
+
+/// One way to talk on a connection; all of them act on the same [`Session`].
+pub trait Protocol: Send + Unpin + 'static {
+    /// Whether peers answer pings.
+    const PINGS: bool;
+
+    /// Acts on input, and takes what it used off its front: all of it, unless it has to wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Problem`] after which the connection ends.
+    fn receive(
+        &mut self,
+        session: &mut Session,
+        input: &mut &[u8],
+        now: Instant,
+    ) -> Result<(), Problem>;
+
+    /// Whether input ended in the middle of a frame or line.
+    fn is_unfinished(&self) -> bool;
+
+    /// Bytes of heap held for what is unfinished.
+    fn held(&self) -> usize;
+
+    /// Whether input has to wait for handlers.
+    fn is_waiting(&self, session: &Session) -> bool;
+
+    /// Whether no handler has a request of this connection.
+    fn is_idle(&self) -> bool;
+
+    /// Takes a handler's answer.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Problem`] after which the connection ends.
+    fn handle_answer(
+        &mut self,
+        session: &mut Session,
+        parcel: Parcel,
+        now: Instant,
+    ) -> Result<(), Problem>;
+
+    /// Goes on with requests that waited for replies to leave.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Problem`] after which the connection ends.
+    fn resume(&mut self, session: &mut Session, now: Instant) -> Result<(), Problem>;
+
+    /// Says something that nobody asked for.
+    fn say(&mut self, session: &mut Session, event: &Event<'_>);
+
+    /// Tells the peer what is wrong.
+    fn refuse(&mut self, session: &mut Session, problem: &Problem);
+
+    /// Asks for a sign of life.
+    fn ping(&mut self, session: &mut Session, number: u64);
+
+    /// Turns frames of rooms into what this protocol sends.
+    fn render(&mut self, session: &Session, frames: &mut Vec<Bytes>);
+}
