@@ -5,9 +5,11 @@
 
 pub mod connection;
 pub mod handler;
+mod http;
 pub mod id;
 pub mod latency;
 pub mod limits;
+pub mod lines;
 pub mod peer;
 pub mod room;
 pub mod router;
