@@ -1,0 +1,171 @@
+//! One connection: its handshake, what it speaks, its service, and its goodbye.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::AsyncBufReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{timeout, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::{Connection, Frames, Protocol, Tls, farewell};
+use crate::http;
+use crate::lines::Lines;
+use crate::peer::{PeerInfo, Vitals};
+use crate::server::accept::Accepted;
+use crate::server::drain;
+use crate::server::shared::{Shared, Slot};
+use crate::session::{Closed, Session};
+use crate::sync::now;
+use crate::tls::{Alpn, PeerTls};
+
+/// What a connection speaks, decided once (docs/protocol.md, section 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Frames,
+    Lines,
+    Http,
+}
+
+/// Begins a connection: makes the handshake and finds out what the peer speaks.
+///
+/// What follows is a task of its own: what the beginning needs is large, and gone with it.
+pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTracker) {
+    let Accepted { socket, address, slot } = accepted;
+    let mut guest = Guest { shared, slot, why: Closed::Broken };
+    let Ok(socket) = TcpStream::from_std(socket) else { return };
+    let mut stream = match handshake(socket, &guest.shared).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%address, %error, "handshake");
+            guest.why = Closed::Handshake;
+            return;
+        }
+    };
+    let tls = PeerTls::of(stream.get_ref().1);
+    let speaks = match tls.and_then(|tls| tls.alpn) {
+        Some(Alpn::Tagwire) => Ok(Speaks::Frames),
+        Some(Alpn::Http) => Ok(Speaks::Http),
+        None => detect(&mut stream, &guest.shared).await,
+    };
+    match speaks {
+        Ok(Speaks::Frames) => {
+            let max_frame = guest.shared.node.settings().limits.frame;
+            let frames = Frames::new(guest.shared.router.clone(), max_frame);
+            tasks.spawn(converse(stream, PeerInfo { address, tls }, frames, guest));
+        }
+        Ok(Speaks::Lines) => {
+            tasks.spawn(converse(stream, PeerInfo { address, tls }, Lines::new(), guest));
+        }
+        Ok(Speaks::Http) => {
+            http::serve(stream).await;
+            guest.why = Closed::ByPeer;
+        }
+        Err(why) => {
+            guest.why = why;
+            let (socket, session) = stream.into_inner();
+            let within = guest.shared.node.settings().timeouts.write;
+            farewell(Tls::new(socket, session), why, within).await;
+        }
+    }
+}
+
+/// A connection as the server counts it, whatever happens to its task: what is accepted is closed once.
+struct Guest {
+    shared: Arc<Shared>,
+    slot: Slot,
+    why: Closed,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.shared.node.counters().handle_closed(self.why);
+    }
+}
+
+/// Makes the handshake, within its time.
+///
+/// A place among those whose cryptography is under way is taken only when the ClientHello is whole: who
+/// sends it slowly holds up nobody.
+async fn handshake(socket: TcpStream, shared: &Shared) -> io::Result<TlsStream<TcpStream>> {
+    let deadline = now() + shared.node.settings().timeouts.handshake;
+    let handshake = async {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let _permit = shared.handshakes.acquire().await.map_err(io::Error::other)?;
+        start.into_stream(shared.tls.config()).await
+    };
+    timeout_at(deadline, handshake).await?
+}
+
+/// Looks at the first byte, which stays where it is; the first frame has a built-in tag, so that it
+/// cannot be read two ways.
+async fn detect(stream: &mut TlsStream<TcpStream>, shared: &Shared) -> Result<Speaks, Closed> {
+    let within = shared.node.settings().timeouts.identify;
+    let first = tokio::select! {
+        first = timeout(within, stream.fill_buf()) => first.map_err(|_| Closed::Idle)?,
+        // Who has said nothing is owed nothing, and holds up no end.
+        () = shared.stop.cancelled() => return Err(Closed::Drained),
+    };
+    match first {
+        Ok([0x01..=0x0f, ..]) => Ok(Speaks::Frames),
+        Ok([b'/' | b'{', ..]) => Ok(Speaks::Lines),
+        Ok([b'A'..=b'Z', ..]) => Ok(Speaks::Http),
+        Ok([]) => Err(Closed::ByPeer),
+        Ok(_) => Err(Closed::Refused),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Closed::Truncated),
+        Err(_) => Err(Closed::Broken),
+    }
+}
+
+/// Frames or lines until the connection ends, and the goodbye.
+fn converse<P: Protocol>(
+    stream: TlsStream<TcpStream>,
+    info: PeerInfo,
+    protocol: P,
+    mut guest: Guest,
+) -> impl Future<Output = ()> + Send {
+    let (node, now) = (guest.shared.node.clone(), now());
+    let settings = node.settings();
+    let mailbox = node.mailbox();
+    let info = Arc::new(info);
+    tracing::debug!(session = %mailbox.session(), peer = ?info, "open");
+    let vitals = Vitals::new(now, P::PINGS, &settings.timeouts, &settings.heartbeat);
+    let worker = guest.slot.worker();
+    let session = Session::new(node.clone(), worker, mailbox.clone(), info, vitals, now);
+    let (socket, tls) = stream.into_inner();
+    let mut connection = Connection::new(Tls::new(socket, tls), protocol, session);
+    let visit = guest.shared.enter(mailbox.clone());
+    if guest.shared.stop.is_cancelled() {
+        // It arrived between the word to everyone and the end.
+        drain::tell(&mailbox);
+    }
+    async move {
+        guest.why = (&mut connection).await;
+        let session = connection.session().mailbox().session();
+        tracing::debug!(%session, why = guest.why.as_str(), "closed");
+        drop(visit);
+        let within = guest.shared.node.settings().timeouts.write;
+        Box::pin(farewell(connection.into_transport(), guest.why, within)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of a future, without making one.
+    fn size<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let connection = size_of::<Connection<Tls<TcpStream>, Frames>>();
+        assert!(connection <= 768, "the connection: {connection} bytes");
+        let task = size(converse::<Frames>);
+        assert!(task <= connection + 128, "the task: {task} bytes");
+    }
+}
