@@ -1,0 +1,300 @@
+//! The table of keys: each with what it allows, where its value goes, and how it is shown. A key that is
+//! not here does not exist.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::Value;
+use tagwire::id::RoomName;
+use tagwire::limits::SlowPolicy;
+
+use super::Config;
+use super::handlers::{self, Part};
+use super::later::Network;
+use super::value::{Count, KernelSize, Size, Time, quoted};
+
+/// One key of the configuration.
+pub(crate) struct Key {
+    /// Its parts, joined by dots.
+    pub(crate) name: &'static str,
+    /// Whether its values are text, so that a bare word or number on a command line is one.
+    text: bool,
+    /// Puts a value into its place, or returns what the key wants.
+    pub(crate) set: fn(&mut Config, &Value) -> Result<(), String>,
+    /// The value in TOML.
+    pub(crate) show: fn(&Config) -> String,
+}
+
+/// A key that exists.
+#[derive(Clone, Copy)]
+pub(crate) enum Known {
+    /// A key of [`KEYS`].
+    Plain(&'static Key),
+    /// A key of one application tag's handler.
+    Handler(u8, &'static Part),
+}
+
+impl Known {
+    /// Whether its values are text.
+    pub(crate) fn is_text(self) -> bool {
+        match self {
+            Self::Plain(key) => key.text,
+            Self::Handler(_, part) => part.text,
+        }
+    }
+
+    /// The one way to write it: `handlers.0xAB` and `handlers.0xab` are the same.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Plain(key) => key.name.to_owned(),
+            Self::Handler(tag, part) => handlers::name(tag, part),
+        }
+    }
+
+    /// Puts a value into its place.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the key wants.
+    pub(crate) fn set(self, config: &mut Config, value: &Value) -> Result<(), String> {
+        match self {
+            Self::Plain(key) => (key.set)(config, value),
+            Self::Handler(tag, part) => (part.set)(config.handlers.entry(tag).or_default(), value),
+        }
+    }
+}
+
+/// The key with this path.
+pub(crate) fn find(path: &[String]) -> Option<Known> {
+    if let [first, tag, part] = path
+        && first == "handlers"
+    {
+        let part = handlers::PARTS.iter().find(|known| known.name == part)?;
+        return Some(Known::Handler(handlers::tag(tag)?, part));
+    }
+    // Parts with dots in them, which TOML allows in quotes, are in no key.
+    let name = path.join(".");
+    let same = |key: &&Key| key.name == name && key.name.split('.').count() == path.len();
+    KEYS.iter().find(same).map(Known::Plain)
+}
+
+/// Whether keys begin with this path, so that a table of that name may stand empty.
+pub(crate) fn is_section(path: &[String]) -> bool {
+    match path {
+        [first] => {
+            first == "handlers" || KEYS.iter().any(|key| key.name.starts_with(&format!("{first}.")))
+        }
+        [first, tag] => first == "handlers" && handlers::tag(tag).is_some(),
+        _ => false,
+    }
+}
+
+/// The known key that is most like an unknown one.
+pub(crate) fn nearest(unknown: &str) -> String {
+    let distance = |known: &str| {
+        // A right name without its section is nearly right, and so is a section without a name.
+        let (section, _) = known.split_once('.').unwrap_or((known, ""));
+        let (_, last) = known.rsplit_once('.').unwrap_or(("", known));
+        let part = |part| strsim::damerau_levenshtein(unknown, part).saturating_add(1);
+        strsim::damerau_levenshtein(unknown, known).min(part(section)).min(part(last))
+    };
+    let handlers = handlers::PARTS.iter().map(|part| format!("handlers.0xNN.{}", part.name));
+    let all = KEYS.iter().map(|key| key.name.to_owned()).chain(handlers);
+    let nearest = all.min_by_key(|known| distance(known)).unwrap_or_default();
+    match nearest.contains("NN") {
+        true => format!("{nearest}, with NN from 10 to FF"),
+        false => nearest,
+    }
+}
+
+const ONE_MS: Duration = Duration::from_millis(1);
+
+const fn count(min: u64, why: &'static str) -> Count {
+    Count { min, why }
+}
+
+const fn size(min: u64, why: &'static str) -> Size {
+    Size { min, why }
+}
+
+const fn time(min: Duration, why: &'static str) -> Time {
+    Time { min, why }
+}
+
+/// A key whose kind reads and shows a field of the configuration.
+macro_rules! key {
+    ($name:literal, $kind:expr, $($field:ident).+) => {
+        Key {
+            name: $name,
+            text: false,
+            set: |config, value| {
+                config.$($field).+ = $kind.read(value)?;
+                Ok(())
+            },
+            show: |config| $kind.show(&config.$($field).+),
+        }
+    };
+}
+
+/// Every key but those of handlers, in the order in which they are shown.
+#[rustfmt::skip]
+pub(crate) const KEYS: &[Key] = &[
+    key!("workers", count(1, "somebody has to do the work"), workers),
+
+    key!("limits.connections", count(1, "with 0 nobody gets in"), settings.limits.connections),
+    key!("limits.connections_per_ip", count(1, "with 0 nobody gets in"), later.connections_per_ip),
+    Key { name: "limits.exempt", text: false, set: set_exempt, show: show_exempt },
+    key!("limits.handshakes", count(1, "with 0 nobody gets in"), settings.limits.handshakes),
+    key!("limits.frame", size(1, "with 0 no frame could carry anything"), settings.limits.frame),
+    key!("limits.unfinished", size(1, "with 0 no frame could ever arrive"), settings.limits.unfinished),
+    key!("limits.rooms", count(1, "with 0 there is nowhere to speak"), settings.limits.rooms),
+    key!("limits.rooms_per_connection", count(1, "with 0 nobody could join"), settings.limits.rooms_per_connection),
+    key!("limits.members_per_room", count(1, "with 0 nobody could join"), settings.limits.members_per_room),
+    key!("limits.in_flight", count(1, "with 0 no handler could be called"), settings.limits.in_flight),
+    key!("limits.errors", count(1, "with 0 the first error would end a connection twice"), settings.limits.errors),
+    key!("limits.messages_per_second", count(0, ""), later.messages_per_second),
+    key!("limits.bytes_per_second", size(0, ""), later.bytes_per_second),
+
+    key!("timeouts.handshake", time(ONE_MS, "with 0 nobody gets in"), settings.timeouts.handshake),
+    key!("timeouts.identify", time(ONE_MS, "with 0 nobody could say anything"), settings.timeouts.identify),
+    key!("timeouts.authenticate", time(ONE_MS, "with 0 nobody gets in"), later.authenticate),
+    key!("timeouts.frame", time(ONE_MS, "with 0 no frame could arrive in pieces"), settings.timeouts.frame),
+    key!("timeouts.write", time(ONE_MS, "with 0 every reader is too slow"), settings.timeouts.write),
+    key!("timeouts.drain", time(Duration::ZERO, ""), settings.timeouts.drain),
+    key!("timeouts.handler", time(ONE_MS, "with 0 every handler is too slow"), settings.timeouts.handler),
+
+    key!("heartbeat.interval", time(ONE_MS, "with 0 there would be nothing but pings"), settings.heartbeat.interval),
+    key!("heartbeat.misses", count(1, "with 0 everybody is dead before the first ping"), settings.heartbeat.misses),
+
+    Key { name: "rooms.default", text: true, set: set_default_room, show: show_default_room },
+    key!("rooms.keep_bytes", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_bytes),
+    key!("rooms.keep_count", count(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_count),
+    key!("rooms.keep_age", time(ONE_MS, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_age),
+    key!("rooms.keep_total", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_total),
+    Key { name: "rooms.slow", text: true, set: set_slow, show: show_slow },
+    key!("rooms.presence_limit", count(0, ""), settings.rooms.presence_limit),
+
+    key!("socket.keepalive", time(Duration::from_secs(1), "the kernel counts it in seconds"), settings.socket.keepalive),
+    key!("socket.user_timeout", time(ONE_MS, "0 would leave it to the kernel, for minutes"), settings.socket.user_timeout),
+    key!("socket.notsent_lowat", size(1, "with 0 no socket would ever be writable"), settings.socket.notsent_lowat),
+    key!("socket.send_buffer", KernelSize, settings.socket.send_buffer),
+    key!("socket.receive_buffer", KernelSize, settings.socket.receive_buffer),
+
+    Key { name: "admin.socket", text: true, set: set_admin_socket, show: show_admin_socket },
+];
+
+fn set_default_room(config: &mut Config, value: &Value) -> Result<(), String> {
+    let wants = "a room name (1 to 64 of A-Z a-z 0-9 . _ - :), or \"\" for none";
+    config.settings.rooms.default = match value.as_str() {
+        Some("") => None,
+        Some(name) => Some(RoomName::new(name).ok_or(wants)?),
+        None => return Err(wants.to_owned()),
+    };
+    Ok(())
+}
+
+fn show_default_room(config: &Config) -> String {
+    quoted(config.settings.rooms.default.as_ref().map_or("", RoomName::as_str))
+}
+
+fn set_slow(config: &mut Config, value: &Value) -> Result<(), String> {
+    config.settings.rooms.slow = match value.as_str() {
+        Some("gap") => SlowPolicy::Gap,
+        Some("disconnect") => SlowPolicy::Disconnect,
+        Some("pause") => {
+            return Err("\"gap\" or \"disconnect\": this version cannot pause a room".to_owned());
+        }
+        _ => return Err("\"gap\" or \"disconnect\"".to_owned()),
+    };
+    Ok(())
+}
+
+fn show_slow(config: &Config) -> String {
+    quoted(match config.settings.rooms.slow {
+        SlowPolicy::Gap => "gap",
+        SlowPolicy::Disconnect => "disconnect",
+    })
+}
+
+fn set_exempt(config: &mut Config, value: &Value) -> Result<(), String> {
+    let network = |value: &Value| value.as_str().and_then(Network::parse);
+    let networks = value.as_array().and_then(|all| all.iter().map(network).collect());
+    config.later.exempt =
+        networks.ok_or("a list of networks, such as [\"127.0.0.0/8\", \"::1/128\"]")?;
+    Ok(())
+}
+
+fn show_exempt(config: &Config) -> String {
+    let shown = config.later.exempt.iter().map(|network| quoted(&network.to_string()));
+    format!("[{}]", shown.collect::<Vec<_>>().join(", "))
+}
+
+fn set_admin_socket(config: &mut Config, value: &Value) -> Result<(), String> {
+    config.later.admin_socket = match value.as_str().ok_or("a path, or \"off\"")? {
+        "" | "off" => None,
+        path => Some(PathBuf::from(path)),
+    };
+    Ok(())
+}
+
+fn show_admin_socket(config: &Config) -> String {
+    let path = config.later.admin_socket.as_deref();
+    path.map_or_else(|| quoted("off"), |path| quoted(&path.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(key: &str) -> Vec<String> {
+        key.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_name_stands_once() {
+        for (i, key) in KEYS.iter().enumerate() {
+            assert!(KEYS[..i].iter().all(|other| other.name != key.name), "{}", key.name);
+            assert!(find(&path(key.name)).is_some_and(|known| known.name() == key.name));
+        }
+    }
+
+    #[test]
+    fn handlers_are_application_tags() {
+        let name = |key| find(&path(key)).map(Known::name);
+        assert_eq!(name("handlers.0xAB.command").as_deref(), Some("handlers.0xab.command"));
+        assert_eq!(name("handlers.0x10.workers").as_deref(), Some("handlers.0x10.workers"));
+        for bad in ["handlers.0x0f.command", "handlers.32.command", "handlers.0x+1.command"] {
+            assert_eq!(name(bad), None, "{bad}");
+        }
+        assert_eq!(name("handlers.0x20.colour"), None);
+    }
+
+    #[test]
+    fn a_part_with_a_dot_is_no_two_parts() {
+        assert!(find(&["limits.frame".to_owned()]).is_none());
+    }
+
+    #[test]
+    fn the_nearest_key_is_the_one_that_was_meant() {
+        let pairs = [
+            ("limits.conections", "limits.connections"),
+            ("limits.fram", "limits.frame"),
+            ("keep_bytes", "rooms.keep_bytes"),
+            ("hearbeat.interval", "heartbeat.interval"),
+            ("handlers.0x20.comand", "handlers.0xNN.command, with NN from 10 to FF"),
+            ("worker", "workers"),
+            ("limitz", "limits.connections"),
+        ];
+        for (unknown, meant) in pairs {
+            assert_eq!(nearest(unknown), meant, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn sections_may_stand_empty() {
+        assert!(is_section(&path("limits")));
+        assert!(is_section(&path("handlers.0x20")));
+        assert!(!is_section(&path("limitz")));
+        assert!(!is_section(&path("workers")));
+    }
+}

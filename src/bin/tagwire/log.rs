@@ -1,0 +1,80 @@
+//! The log: who sees it, in which form, from which level on. Standard output belongs to what was asked
+//! for, so everything here goes to standard error.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// For a person.
+    Pretty { colour: bool },
+    /// One JSON object a line, for a program.
+    Json,
+}
+
+impl Form {
+    /// A person sits at a terminal; `NO_COLOR` counts when it is not empty (no-color.org).
+    fn choose(terminal: bool, no_color: Option<&str>) -> Self {
+        match terminal {
+            true => Self::Pretty { colour: no_color.is_none_or(str::is_empty) },
+            false => Self::Json,
+        }
+    }
+}
+
+/// Checks what `--log` or `TAGWIRE_LOG` says: a level, or a list such as `info,tagwire::tls=debug`.
+///
+/// # Errors
+///
+/// Returns what is wrong with the filter.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+    // A word alone could be a module, all of whose lines are wanted; much more likely it is a slip, and
+    // would silence everything.
+    let is_slip = |part: &&str| {
+        part.chars().all(|c| c.is_ascii_alphanumeric())
+            && *part != "tagwire"
+            && LevelFilter::from_str(part).is_err()
+    };
+    if let Some(word) = text.split(',').map(str::trim).find(is_slip) {
+        return Err(format!("{word:?} is no level: wants error, warn, info, debug, trace or off"));
+    }
+    EnvFilter::builder().parse(text).map_err(|error| error.to_string())
+}
+
+/// Starts the log; to be called once, by `main`.
+pub(crate) fn start(filter: EnvFilter) {
+    let no_color = env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
+    let form = Form::choose(io::stderr().is_terminal(), no_color.as_deref());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match form {
+        Form::Pretty { colour } => log.with_ansi(colour).init(),
+        Form::Json => log.json().flatten_event(true).with_ansi(false).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_gets_colours_unless_they_are_declined() {
+        assert_eq!(Form::choose(true, None), Form::Pretty { colour: true });
+        assert_eq!(Form::choose(true, Some("")), Form::Pretty { colour: true });
+        assert_eq!(Form::choose(true, Some("1")), Form::Pretty { colour: false });
+        assert_eq!(Form::choose(false, None), Form::Json);
+    }
+
+    #[test]
+    fn a_filter_is_a_level_or_a_list() {
+        assert!(filter("info").is_ok());
+        assert!(filter("warn,tagwire::tls=debug").is_ok());
+        assert!(filter("warn, tagwire::tls").is_ok());
+        assert!(filter("tagwire=loudly").is_err());
+        assert!(filter("loud").is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! The `tagwire` program: flags, environment, log, exit codes. It sees the library's public API only.
+
+mod certs;
+mod config;
+mod decode;
+mod exit;
+mod log;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use self::exit::{Exit, Failure};
+
+/// Gives memory back after a storm of connections, and keeps small things apart from large ones; the
+/// figures are in docs/performance.md.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// One TLS port, type-tagged frames, handlers that you register, rooms that broadcast.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+#[command(after_help = "Start with `tagwire serve`: it says what to type next.")]
+struct Cli {
+    /// What to log to standard error: a level, or a list such as info,tagwire::tls=debug
+    #[arg(long, global = true, env = "TAGWIRE_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(value_parser = log::filter)]
+    log: EnvFilter,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Make a private CA and certificates for development
+    Certs(certs::Args),
+    /// Check or show the configuration, read as `serve` would
+    #[command(subcommand)]
+    Config(settings::Command),
+    /// Say in words what frames are
+    Decode(decode::Args),
+}
+
+fn main() -> ExitCode {
+    // Ends with 2 where the command line makes no sense, with 0 after --help and --version.
+    let cli = Cli::parse();
+    log::start(cli.log);
+    let outcome: Result<(), Failure> = match &cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Certs(args) => certs::run(args).map(drop).map_err(Failure::from),
+        Command::Config(command) => settings::run(command),
+        Command::Decode(args) => decode::run(args),
+    };
+    match outcome {
+        Ok(()) => Exit::Success.into(),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,122 @@
+//! From a plan to a running server, and from a signal to its end.
+
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tagwire::Server;
+use tagwire::server::ServerError;
+use tagwire::tls::{DevCerts, IssueError, Options, ServerTls};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::handlers::Pools;
+use super::hints::hints;
+use super::{CertChoice, ServePlan};
+use crate::exit::Failure;
+
+/// How long development certificates made by `serve` last.
+const DAYS: u32 = 365;
+
+/// Starts the server and serves until it is told to end.
+pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
+    let tls = tls(&plan.certs)?;
+    let ca = plan.certs.ca();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let builder = Server::builder()
+            .tls(tls)
+            .settings(plan.config.settings.clone())
+            .workers(plan.config.workers);
+        let (pools, builder) = Pools::register(&plan.config, builder)?;
+        let signals = Signals::listen()?;
+        let server = builder.bind(plan.listen).await.map_err(not_bound)?;
+        let address = server.local_addr();
+        if plan.insecure_anonymous && !address.ip().is_loopback() {
+            tracing::warn!(%address, "everybody who can connect may do everything");
+        }
+        announce(address, ca.as_deref())?;
+        server.run(signals.first()).await.map_err(anyhow::Error::new)?;
+        pools.stop().await;
+        Ok(())
+    })
+}
+
+/// Loads the certificate that was chosen; makes one where that was the choice.
+fn tls(choice: &CertChoice) -> anyhow::Result<ServerTls> {
+    match choice {
+        CertChoice::Given { cert, key } => Ok(ServerTls::from_files(cert, key)?),
+        CertChoice::Make { dir } => {
+            let options = Options { days: DAYS, ..Options::default() };
+            match DevCerts::issue(&options)?.write_to(dir, false) {
+                Ok(_) => {
+                    eprintln!("made development certificates in {}/ ({DAYS} days)", dir.display());
+                }
+                // Another `serve` was faster: its certificates are as good.
+                Err(IssueError::Exists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(ServerTls::from_files(dir.join("server.pem"), dir.join("server.key"))?)
+        }
+        CertChoice::Found { cert, key } => ServerTls::from_files(cert, key).map_err(|error| {
+            // What is wrong comes first, and last what helps if these files are nobody's treasure.
+            anyhow::anyhow!("{:#}; or make all of them anew with `tagwire certs --force`", {
+                anyhow::Error::new(error)
+            })
+        }),
+    }
+}
+
+/// Why the server has no address, with the flag that gives it another.
+fn not_bound(error: ServerError) -> Failure {
+    let free = match &error {
+        ServerError::Bind { address, source } if source.kind() == ErrorKind::AddrInUse => {
+            format!("; `--listen {}` takes a free one", SocketAddr::new(address.ip(), 0))
+        }
+        _ => String::new(),
+    };
+    anyhow::anyhow!("{:#}{free}", anyhow::Error::new(error)).into()
+}
+
+/// Says where the server listens, for programs, and how to connect, for people.
+fn announce(address: SocketAddr, ca: Option<&Path>) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {address}")?;
+    out.flush()?;
+    eprint!("{}", hints(address, ca));
+    Ok(())
+}
+
+/// The signals that end the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the first signal to end; a second SIGINT then ends the process at once.
+    async fn first(mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.hang_up.recv() => {
+                    tracing::warn!("SIGHUP: this version does not reload; restart it instead");
+                }
+            }
+        }
+        eprintln!("ending: everyone is told; a second SIGINT ends at once");
+        tokio::spawn(async move {
+            self.interrupt.recv().await;
+            std::process::exit(i32::from(crate::exit::Exit::Interrupted as u8));
+        });
+    }
+}
