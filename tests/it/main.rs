@@ -1,0 +1,25 @@
+//! Tests from outside: one binary, a file per behaviour.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by a panic"
+)]
+
+mod cancel;
+#[cfg(feature = "cli")]
+mod cli;
+mod docs;
+mod drain;
+mod errors;
+mod handlers;
+mod heartbeat;
+mod layers;
+mod limits;
+#[cfg(feature = "cli")]
+mod outside;
+mod slow;
+mod support;
+mod tls;
+mod wire;

@@ -1,0 +1,109 @@
+//! `tagwire serve` as a process, its signals and its memory.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustls::ClientConfig;
+use tempfile::TempDir;
+
+use super::server::client_config;
+use super::{Connect, RawPeer, eventually};
+
+/// A running `tagwire serve` in an empty directory; it is killed when this is dropped.
+pub(crate) struct Binary {
+    pub(crate) address: SocketAddr,
+    pub(crate) client: Arc<ClientConfig>,
+    child: Child,
+    stderr: Arc<Mutex<String>>,
+    _dir: TempDir,
+}
+
+impl Binary {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// One with keys of its configuration set, as by `--set`.
+    pub(crate) fn with(settings: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagwire"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]).env_clear();
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        command.current_dir(dir.path()).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Kept read, so that it never stands before a full pipe.
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let (said, lines) = (stderr.clone(), BufReader::new(child.stderr.take().unwrap()).lines());
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *said.lock().unwrap() += &(line + "\n");
+            }
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.unwrap_or_else(|| panic!("{line:?} {}", stderr.lock().unwrap()));
+        let client = client_config(&std::fs::read(dir.path().join("certs/ca.pem")).unwrap());
+        Self { address: address.parse().unwrap(), client, child, stderr, _dir: dir }
+    }
+
+    pub(crate) fn connect(&self) -> Connect {
+        Connect::to(self.address, &self.client)
+    }
+
+    pub(crate) async fn peer(&self) -> RawPeer {
+        self.connect().open().await
+    }
+
+    /// Sends a signal: `TERM`, `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the process ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap()
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn rss(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in KiB.
+    pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
