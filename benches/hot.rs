@@ -1,0 +1,87 @@
+//! The three steps that every message takes, each many times: decode, append, read.
+//!
+//! `scripts/count` runs it under callgrind and prints instructions per step, which repeat exactly, whatever
+//! else the machine does. Run by hand: `cargo bench --bench hot -- decode 1000000`.
+
+use std::hint::black_box;
+
+use bytes::{Bytes, BytesMut};
+use tagwire::id::{Channel, ConnectionId, Seq};
+use tagwire::room::{Form, Keep, Log};
+use tagwire::wire::{Admit, Decoder, Header, RecordHead, Tag};
+
+/// Bytes of a body: what the fan-out benchmarks call small.
+const BODY: usize = 128;
+/// Messages of a batch: what one read brings under load.
+const BATCH: usize = 64;
+
+fn main() {
+    // Cargo adds `--bench`.
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let step = args.next().unwrap_or_default();
+    let batches = args.next().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    match step.as_str() {
+        "decode" => decode(batches),
+        "append" => append(batches),
+        "read_data" => read(batches, Form::Data),
+        "read_message" => read(batches, Form::Message),
+        _ => eprintln!("usage: hot decode|append|read_data|read_message [BATCHES]"),
+    }
+}
+
+/// Frames out of one buffer, as one read brings them.
+fn decode(batches: usize) {
+    let mut input = Vec::new();
+    for _ in 0..BATCH {
+        input.extend_from_slice(&Header { tag: Tag::DATA, length: BODY as u32 }.encode());
+        input.extend_from_slice(&[7; BODY]);
+    }
+    let mut decoder = Decoder::new(1 << 20);
+    for _ in 0..batches {
+        let mut rest = black_box(&input[..]);
+        while let Ok(Some(frame)) = decoder.decode(&mut rest, |_| Admit::Take) {
+            black_box(&frame);
+        }
+    }
+}
+
+/// Records into a log that keeps 4 MiB.
+fn append(batches: usize) {
+    let mut log = Log::new();
+    for batch in 0..batches {
+        fill(&mut log, batch);
+    }
+    black_box(log.last());
+}
+
+/// Batches of records, each read by 100 cursors.
+fn read(batches: usize, form: Form) {
+    let mut log = Log::new();
+    let mut cursors: Vec<_> = (0..100).map(|_| log.end(form, None)).collect();
+    let mut out: Vec<Bytes> = Vec::new();
+    for batch in 0..batches {
+        fill(&mut log, batch);
+        for cursor in &mut cursors {
+            let _ = black_box(log.read(cursor, 64 << 10, &mut out));
+            out.clear();
+        }
+    }
+}
+
+fn fill(log: &mut Log, batch: usize) {
+    let keep = Keep { bytes: 4 << 20, count: 100_000, since_ms: 0 };
+    let body = BytesMut::zeroed(BODY);
+    for message in 0..BATCH {
+        let seq = Seq((batch * BATCH + message + 1) as u64);
+        let head = RecordHead {
+            channel: Channel(1),
+            seq,
+            prev: Seq(seq.0 - 1),
+            time_ms: seq.0,
+            user_id: "ann",
+            body_len: BODY,
+        };
+        log.append(&head, &body, ConnectionId(1));
+        log.trim(&keep);
+    }
+}
