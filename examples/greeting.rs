@@ -1,13 +1,12 @@
-//! A handler that acts on rooms: 0x21 says hello, in the peer's name, in every room that it is in.
+//! The server speaks first: whoever joins a room is welcomed in it.
 //!
-//! The reply counts the rooms. Here a join comes first, `{"op":"join","room_id":"hall"}` as a CONTROL
-//! frame, and then the greeting with the payload `Good day`. The tag 0x21 is a sequence of its own, but
-//! sees the rooms that were joined before it:
+//! The built-in handlers stand in the router like any other, so one can be wrapped: this one has CONTROL
+//! do its work, and says something more when that was a join.
 //!
 //! ```text
 //! scripts/dev-certs
 //! cargo run --example greeting
-//! printf '\x01\x00\x00\x00\x1e{"op":"join","room_id":"hall"}\x21\x00\x00\x00\x08Good day' |
+//! printf '\x01\x00\x00\x00\x1e{"op":"join","room_id":"hall"}' |
 //!     openssl s_client -quiet -alpn tagwire/1 -connect 127.0.0.1:4433 -CAfile certs/ca.pem
 //! ```
 
@@ -15,18 +14,33 @@ use std::env;
 use std::error::Error;
 use std::future::pending;
 
-use bytes::Bytes;
 use tagwire::Server;
-use tagwire::handler::{Context, HandlerError};
+use tagwire::handler::{Control, InPlace};
+use tagwire::router::Route;
+use tagwire::session::{Problem, Session};
 use tagwire::tls::ServerTls;
+use tagwire::wire::{Header, Tag};
+use tokio::time::Instant;
 
-async fn greet(cx: Context, payload: Bytes) -> Result<Option<Bytes>, HandlerError> {
-    let words = str::from_utf8(&payload).map_err(HandlerError::failed)?;
-    let greeting = format!("{words}, says {}", cx.user_id());
-    for room in cx.rooms() {
-        cx.publish(room.as_str(), greeting.as_bytes()).map_err(HandlerError::failed)?;
+#[derive(Debug)]
+struct Greeting;
+
+impl InPlace for Greeting {
+    fn admit(&self, header: Header) -> Result<(), Problem> {
+        Control.admit(header)
     }
-    Ok(Some(format!("greeted {} rooms", cx.rooms().len()).into()))
+
+    fn handle(&self, session: &mut Session, payload: &[u8], now: Instant) -> Result<(), Problem> {
+        let before = session.rooms().len();
+        Control.handle(session, payload, now)?;
+        if session.rooms().len() > before
+            && let Some(room) = session.current_room()
+        {
+            let welcome = format!("welcome to {room}");
+            session.send(Tag::DATA, welcome.as_bytes());
+        }
+        Ok(())
+    }
 }
 
 #[tokio::main]
@@ -35,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:4433".to_owned());
     let server = Server::builder()
         .tls(ServerTls::from_files("certs/server.pem", "certs/server.key")?)
-        .route(0x21, greet)
+        .replace(Tag::CONTROL.as_byte(), Route::in_place(Greeting))
         .bind(address)
         .await?;
     println!("listening on {}", server.local_addr());

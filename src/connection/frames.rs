@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection::Protocol;
@@ -284,11 +284,7 @@ fn answer(session: &mut Session, parcel: Parcel) {
     let problem = match status {
         Status::Done if reply.is_empty() => return,
         Status::Done => {
-            session.traffic.frames_out += 1;
-            let length = u32::try_from(reply.len()).unwrap_or(u32::MAX);
-            let out = session.outbox();
-            out.put_slice(&Header { tag, length }.encode());
-            out.put_slice(&reply);
+            session.send(tag, &reply);
             return;
         }
         Status::Forbidden => problem(Code::Forbidden, "the handler refuses".into()),

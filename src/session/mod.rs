@@ -37,7 +37,7 @@ use crate::room::{PublisherId, WorkerId};
 use crate::session::hello::Takeover;
 use crate::session::seat::Seat;
 use crate::sync::wall_ms;
-use crate::wire::{Event, RequestId, Tag, encode_event};
+use crate::wire::{Event, Header, RequestId, Tag, encode_event};
 
 /// Bytes and frames of one connection, and what went wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -247,6 +247,14 @@ impl Session {
         // A buffer that is empty is given back: idle connections hold none.
         self.outbox = BytesMut::new();
         out
+    }
+
+    /// Sends a frame to the peer, before any room's records. A payload has at most `max_frame` bytes.
+    pub fn send(&mut self, tag: Tag, payload: &[u8]) {
+        self.traffic.frames_out += 1;
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        self.outbox.extend_from_slice(&Header { tag, length }.encode());
+        self.outbox.extend_from_slice(payload);
     }
 
     /// Says something to the peer as a CONTROL frame.

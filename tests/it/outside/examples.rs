@@ -38,16 +38,15 @@ fn greeting() {
     let server = Server::example("greeting");
     let said = server.python(
         "c = Client()\n\
-         c.join('hall', user_id='ann', deliver='message')\n\
-         d = Client()\n\
-         d.hello(user_id='bob')\n\
-         d.join('hall')\n\
-         d.send(frame(0x21, b'Good day'))\n\
-         print(d.frame(0x21).payload)\n\
-         r = c.record(); print(r.user, r.body)\n",
+         c.join('hall', user_id='ann')\n\
+         print(c.frame(2).payload)\n\
+         c.join('attic', user_id='ann', deliver='message')\n\
+         print(c.frame(2).payload)\n\
+         c.join('attic')\n\
+         c.alive()\n",
     );
-    assert_eq!(said, "b'greeted 1 rooms'\nbob b'Good day, says bob'\n");
-    documented_line("greeting", &server, "greeted 1 rooms");
+    assert_eq!(said, "b'welcome to hall'\nb'welcome to attic'\n");
+    documented_line("greeting", &server, "welcome to hall");
 }
 
 #[test]
