@@ -285,10 +285,11 @@ async fn largest_record_to(subscribers: usize) {
     while let Some(read) = readers.join_next().await {
         read.unwrap();
     }
-    // One shared record, and for each who is still taking it what is sealed for its socket: less than
-    // what anyone behind may cost, where a copy for each would be 1 MiB.
+    // One shared record, and what is sealed for those who are still taking it. Beyond 200 the bar of 16
+    // MiB is not reached yet (docs/performance.md); a copy for each would be 1 MiB.
     let growth = binary.peak().saturating_sub(before);
-    assert!(growth <= (4 << 10) + 128 * subscribers as u64, "{growth} KiB");
+    let most = (16 << 10) + 64 * subscribers.saturating_sub(200) as u64;
+    assert!(growth <= most, "{growth} KiB for {subscribers}");
 }
 
 #[cfg(feature = "cli")]
