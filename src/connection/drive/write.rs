@@ -56,14 +56,10 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         Ok(if self.poll_flush(cx)? { Unsent::More } else { Unsent::Blocked })
     }
 
-    /// Whether much is held for peers who do not take it.
-    fn is_crowded(&self) -> bool {
-        self.unsent.all() > UNSENT_BYTES
-    }
-
     /// How much of what is `owed` one write carries.
     fn seal_limit(&self, owed: usize) -> usize {
-        if owed > SEAL_BYTES && self.is_crowded() { SEAL_BYTES_CROWDED } else { SEAL_BYTES }
+        let crowded = || self.unsent.all() > UNSENT_BYTES;
+        if owed > SEAL_BYTES && crowded() { SEAL_BYTES_CROWDED } else { SEAL_BYTES }
     }
 
     /// Whether all that was sealed has left.
@@ -93,12 +89,8 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         }
     }
 
-    /// A reader that stops in the middle of a small frame keeps its own copy of the rest. Where many
-    /// stop, they stop in the same records, and what they pin is shared: then copies would cost more.
+    /// A reader that stops in the middle of a small frame keeps its own copy of the rest.
     fn unpin(&mut self) {
-        if self.is_crowded() {
-            return;
-        }
         for piece in self.rest.iter_mut().filter(|piece| piece.len() <= UNPIN_BYTES) {
             *piece = Bytes::copy_from_slice(piece);
         }
