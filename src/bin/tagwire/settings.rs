@@ -14,6 +14,8 @@ pub(crate) enum Command {
     Check(config::Sources),
     /// Print every key with its value and where it came from
     Show(config::Sources),
+    /// Print a configuration file with every key, its default and the reason for it
+    Example,
 }
 
 /// Checks or shows.
@@ -22,11 +24,12 @@ pub(crate) enum Command {
 ///
 /// Returns a failure with [`Exit::Config`] where the configuration is wrong.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
-    let (Command::Check(args) | Command::Show(args)) = command;
-    let config = args.load().map_err(|error| Failure::new(Exit::Config, error))?;
+    let load =
+        |args: &config::Sources| args.load().map_err(|error| Failure::new(Exit::Config, error));
     let text = match command {
-        Command::Check(_) => "the configuration is good\n".to_owned(),
-        Command::Show(_) => config.show(),
+        Command::Check(args) => load(args).map(|_| "the configuration is good\n".to_owned())?,
+        Command::Show(args) => load(args)?.show(),
+        Command::Example => config::example(),
     };
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough: `tagwire config show | head -1`.

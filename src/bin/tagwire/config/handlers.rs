@@ -27,6 +27,10 @@ impl Default for HandlerConfig {
 pub(crate) struct Part {
     /// The last part of the key.
     pub(crate) name: &'static str,
+    /// What it is.
+    pub(crate) doc: &'static str,
+    /// A value, in TOML.
+    pub(crate) example: &'static str,
     /// Whether its values are text.
     pub(crate) text: bool,
     /// Puts a value into its place, or returns what the key wants.
@@ -43,6 +47,8 @@ const TIMEOUT: Time =
 pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "command",
+        doc: "The program and its arguments, a list or text in the shell's quoting; run without a shell.",
+        example: "[\"python3\", \"echo.py\"]",
         text: true,
         set: |handler, value| {
             handler.command = command(value).ok_or(
@@ -58,6 +64,8 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "workers",
+        doc: "Processes at once. 1 by default: whoever keeps state between requests gets all of them.",
+        example: "1",
         text: false,
         set: |handler, value| {
             handler.workers = WORKERS.read(value)?;
@@ -67,6 +75,8 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "timeout",
+        doc: "How long one request may take; `timeouts.handler` by default.",
+        example: "\"30s\"",
         text: false,
         set: |handler, value| {
             handler.timeout = Some(TIMEOUT.read(value)?);

@@ -17,6 +17,8 @@ use super::value::{Count, KernelSize, Size, Time, quoted};
 pub(crate) struct Key {
     /// Its parts, joined by dots.
     pub(crate) name: &'static str,
+    /// What it is, and the reason for its default: for the example file and docs/configuration.md.
+    pub(crate) doc: &'static str,
     /// Whether its values are text, so that a bare word or number on a command line is one.
     text: bool,
     /// Puts a value into its place, or returns what the key wants.
@@ -123,9 +125,10 @@ const fn time(min: Duration, why: &'static str) -> Time {
 
 /// A key whose kind reads and shows a field of the configuration.
 macro_rules! key {
-    ($name:literal, $kind:expr, $($field:ident).+) => {
+    ($name:literal, $kind:expr, $($field:ident).+, $doc:literal) => {
         Key {
             name: $name,
+            doc: $doc,
             text: false,
             set: |config, value| {
                 config.$($field).+ = $kind.read(value)?;
@@ -139,48 +142,84 @@ macro_rules! key {
 /// Every key but those of handlers, in the order in which they are shown.
 #[rustfmt::skip]
 pub(crate) const KEYS: &[Key] = &[
-    key!("workers", count(1, "somebody has to do the work"), workers),
+    key!("workers", count(1, "somebody has to do the work"), workers,
+        "Threads that serve connections. As many as there are cores: a connection stays on one of them."),
 
-    key!("limits.connections", count(1, "with 0 nobody gets in"), settings.limits.connections),
-    key!("limits.connections_per_ip", count(1, "with 0 nobody gets in"), later.connections_per_ip),
-    Key { name: "limits.exempt", text: false, set: set_exempt, show: show_exempt },
-    key!("limits.handshakes", count(1, "with 0 nobody gets in"), settings.limits.handshakes),
-    key!("limits.frame", size(1, "with 0 no frame could carry anything"), settings.limits.frame),
-    key!("limits.unfinished", size(1, "with 0 no frame could ever arrive"), settings.limits.unfinished),
-    key!("limits.rooms", count(1, "with 0 there is nowhere to speak"), settings.limits.rooms),
-    key!("limits.rooms_per_connection", count(1, "with 0 nobody could join"), settings.limits.rooms_per_connection),
-    key!("limits.members_per_room", count(1, "with 0 nobody could join"), settings.limits.members_per_room),
-    key!("limits.in_flight", count(1, "with 0 no handler could be called"), settings.limits.in_flight),
-    key!("limits.errors", count(1, "with 0 the first error would end a connection twice"), settings.limits.errors),
-    key!("limits.messages_per_second", count(0, ""), later.messages_per_second),
-    key!("limits.bytes_per_second", size(0, ""), later.bytes_per_second),
+    key!("limits.connections", count(1, "with 0 nobody gets in"), settings.limits.connections,
+        "Connections in all. Three quarters of a common limit of 20,000 open files."),
+    key!("limits.connections_per_ip", count(1, "with 0 nobody gets in"), later.connections_per_ip,
+        "Connections of one source: an IPv4 address, or an IPv6 /64. More than an office behind one address has."),
+    Key { name: "limits.exempt", text: false, set: set_exempt, show: show_exempt,
+        doc: "Sources that the limits per source leave alone. Loopback: everybody behind a local proxy is one source." },
+    key!("limits.handshakes", count(1, "with 0 nobody gets in"), settings.limits.handshakes,
+        "TLS handshakes at once. At 100 us each, some 25 ms of work in the queue."),
+    key!("limits.frame", size(1, "with 0 no frame could carry anything"), settings.limits.frame,
+        "Payload bytes of a frame from a client; `max_frame` on the wire."),
+    key!("limits.unfinished", size(1, "with 0 no frame could ever arrive"), settings.limits.unfinished,
+        "Bytes of begun frames, all connections together: 64 whole frames of the largest kind."),
+    key!("limits.rooms", count(1, "with 0 there is nowhere to speak"), settings.limits.rooms,
+        "Rooms in all. An empty room costs about 1 KiB."),
+    key!("limits.rooms_per_connection", count(1, "with 0 nobody could join"), settings.limits.rooms_per_connection,
+        "Rooms that one connection may be in. Each is looked at when the connection wakes."),
+    key!("limits.members_per_room", count(1, "with 0 nobody could join"), settings.limits.members_per_room,
+        "Members of one room."),
+    key!("limits.in_flight", count(1, "with 0 no handler could be called"), settings.limits.in_flight,
+        "Requests to application handlers of one connection that are not answered yet; then its reading pauses."),
+    key!("limits.errors", count(1, "with 0 the first error would end a connection twice"), settings.limits.errors,
+        "Errors within 10 s after which a connection is closed."),
+    key!("limits.messages_per_second", count(0, ""), later.messages_per_second,
+        "Frames of one connection per second, or lines; its reading pauses when it sends more. 0: no limit."),
+    key!("limits.bytes_per_second", size(0, ""), later.bytes_per_second,
+        "Bytes of one connection per second; its reading pauses when it sends more. 0: no limit."),
 
-    key!("timeouts.handshake", time(ONE_MS, "with 0 nobody gets in"), settings.timeouts.handshake),
-    key!("timeouts.identify", time(ONE_MS, "with 0 nobody could say anything"), settings.timeouts.identify),
-    key!("timeouts.authenticate", time(ONE_MS, "with 0 nobody gets in"), later.authenticate),
-    key!("timeouts.frame", time(ONE_MS, "with 0 no frame could arrive in pieces"), settings.timeouts.frame),
-    key!("timeouts.write", time(ONE_MS, "with 0 every reader is too slow"), settings.timeouts.write),
-    key!("timeouts.drain", time(Duration::ZERO, ""), settings.timeouts.drain),
-    key!("timeouts.handler", time(ONE_MS, "with 0 every handler is too slow"), settings.timeouts.handler),
+    key!("timeouts.handshake", time(ONE_MS, "with 0 nobody gets in"), settings.timeouts.handshake,
+        "From accept to the end of the TLS handshake."),
+    key!("timeouts.identify", time(ONE_MS, "with 0 nobody could say anything"), settings.timeouts.identify,
+        "From the handshake to the first thing said. A person is slower than a program."),
+    key!("timeouts.authenticate", time(ONE_MS, "with 0 nobody gets in"), later.authenticate,
+        "From the handshake to a valid credential, where one is required."),
+    key!("timeouts.frame", time(ONE_MS, "with 0 no frame could arrive in pieces"), settings.timeouts.frame,
+        "From the first byte of a frame to its last."),
+    key!("timeouts.write", time(ONE_MS, "with 0 every reader is too slow"), settings.timeouts.write,
+        "How long a peer may leave unread what was sent, if nothing arrives from it either."),
+    key!("timeouts.drain", time(Duration::ZERO, ""), settings.timeouts.drain,
+        "From the signal to end until the end. Below the 30 s that supervisors grant."),
+    key!("timeouts.handler", time(ONE_MS, "with 0 every handler is too slow"), settings.timeouts.handler,
+        "How long an application handler may take."),
 
-    key!("heartbeat.interval", time(ONE_MS, "with 0 there would be nothing but pings"), settings.heartbeat.interval),
-    key!("heartbeat.misses", count(1, "with 0 everybody is dead before the first ping"), settings.heartbeat.misses),
+    key!("heartbeat.interval", time(ONE_MS, "with 0 there would be nothing but pings"), settings.heartbeat.interval,
+        "Between two pings. With two misses, a dead peer is gone after three of these."),
+    key!("heartbeat.misses", count(1, "with 0 everybody is dead before the first ping"), settings.heartbeat.misses,
+        "Pings in a row without an answer, or anything else, after which a peer is dead."),
 
-    Key { name: "rooms.default", text: true, set: set_default_room, show: show_default_room },
-    key!("rooms.keep_bytes", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_bytes),
-    key!("rooms.keep_count", count(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_count),
-    key!("rooms.keep_age", time(ONE_MS, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_age),
-    key!("rooms.keep_total", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_total),
-    Key { name: "rooms.slow", text: true, set: set_slow, show: show_slow },
-    key!("rooms.presence_limit", count(0, ""), settings.rooms.presence_limit),
+    Key { name: "rooms.default", text: true, set: set_default_room, show: show_default_room,
+        doc: "The room that a first DATA frame joins; \"\" for none." },
+    key!("rooms.keep_bytes", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_bytes,
+        "Bytes of records that a room keeps."),
+    key!("rooms.keep_count", count(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_count,
+        "Records that a room keeps."),
+    key!("rooms.keep_age", time(ONE_MS, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_age,
+        "How long a room keeps a record."),
+    key!("rooms.keep_total", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_total,
+        "Bytes of records that all rooms keep together; above that the largest are cut."),
+    Key { name: "rooms.slow", text: true, set: set_slow, show: show_slow,
+        doc: "What happens to a subscriber that falls behind further than its room keeps." },
+    key!("rooms.presence_limit", count(0, ""), settings.rooms.presence_limit,
+        "Members above which joins and leaves are not announced. Presence costs the square of the members."),
 
-    key!("socket.keepalive", time(Duration::from_secs(1), "the kernel counts it in seconds"), settings.socket.keepalive),
-    key!("socket.user_timeout", time(ONE_MS, "0 would leave it to the kernel, for minutes"), settings.socket.user_timeout),
-    key!("socket.notsent_lowat", size(1, "with 0 no socket would ever be writable"), settings.socket.notsent_lowat),
-    key!("socket.send_buffer", KernelSize, settings.socket.send_buffer),
-    key!("socket.receive_buffer", KernelSize, settings.socket.receive_buffer),
+    key!("socket.keepalive", time(Duration::from_secs(1), "the kernel counts it in seconds"), settings.socket.keepalive,
+        "Idle time before TCP keepalive probes."),
+    key!("socket.user_timeout", time(ONE_MS, "0 would leave it to the kernel, for minutes"), settings.socket.user_timeout,
+        "How long sent bytes may stay unacknowledged (RFC 5482)."),
+    key!("socket.notsent_lowat", size(1, "with 0 no socket would ever be writable"), settings.socket.notsent_lowat,
+        "Unsent bytes in the kernel above which a socket is not writable. What is sealed cannot be taken back."),
+    key!("socket.send_buffer", KernelSize, settings.socket.send_buffer,
+        "Bytes of the kernel's send buffer (SO_SNDBUF)."),
+    key!("socket.receive_buffer", KernelSize, settings.socket.receive_buffer,
+        "Bytes of the kernel's receive buffer (SO_RCVBUF)."),
 
-    Key { name: "admin.socket", text: true, set: set_admin_socket, show: show_admin_socket },
+    Key { name: "admin.socket", text: true, set: set_admin_socket, show: show_admin_socket,
+        doc: "A Unix socket for what acts or shows payloads: drain, tap, kick. \"off\" for none." },
 ];
 
 fn set_default_room(config: &mut Config, value: &Value) -> Result<(), String> {

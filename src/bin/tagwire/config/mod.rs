@@ -10,6 +10,7 @@ mod handlers;
 mod keys;
 mod later;
 mod origin;
+mod reference;
 mod show;
 mod source;
 mod value;
@@ -27,6 +28,7 @@ use self::error::Problem;
 use self::given::Given;
 pub(crate) use self::handlers::HandlerConfig;
 use self::later::Later;
+pub(crate) use self::reference::example;
 
 /// Everything that `serve` can be told beside its addresses and certificates.
 #[derive(Clone, Debug)]
