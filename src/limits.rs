@@ -1,6 +1,9 @@
 //! Every bound, its default and the reason for the number. Values come in; nothing here reads a file.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::id::RoomName;
 
@@ -17,6 +20,28 @@ pub struct Settings {
     pub rooms: RoomSettings,
     /// Options of each accepted socket.
     pub socket: SocketSettings,
+}
+
+/// Settings that may be exchanged while the server runs: whoever reads them reads the newest.
+#[derive(Debug, Default)]
+pub struct Live(ArcSwap<Settings>);
+
+impl Live {
+    /// Settings to begin with.
+    pub fn new(settings: Settings) -> Self {
+        Self(ArcSwap::from_pointee(settings))
+    }
+
+    /// The newest settings; to be read now, not to be kept.
+    #[inline]
+    pub fn get(&self) -> Guard<Arc<Settings>> {
+        self.0.load()
+    }
+
+    /// Exchanges them. What was begun under the old ones goes on under those: a timer, a socket's options.
+    pub fn set(&self, settings: Settings) {
+        self.0.store(Arc::new(settings));
+    }
 }
 
 /// Bounds on what peers may hold.

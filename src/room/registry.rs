@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::Guard;
+
 use crate::id::{Channel, ConnectionId, NodeId, PublishId, RoomName, UserId};
-use crate::limits::RoomSettings;
+use crate::limits::{Live, Settings};
 use crate::room::engine::{Engine, PublisherId, Ticket};
 use crate::room::publisher::REMEMBER;
 use crate::room::wake::{Doorbell, WorkerId};
@@ -25,12 +27,8 @@ const SWEEP_PAGE: usize = 1024;
 pub struct RoomsConfig {
     /// The life of this server, which begins every epoch.
     pub node: NodeId,
-    /// What each keeps and says.
-    pub settings: RoomSettings,
-    /// How many there may be.
-    pub rooms: usize,
-    /// How many members each may have.
-    pub members_per_room: usize,
+    /// What each keeps and says, how many there may be, and how many members each may have.
+    pub settings: Arc<Live>,
     /// How many workers drive connections.
     pub workers: usize,
     /// Where records come from.
@@ -49,6 +47,12 @@ pub(super) struct Home {
 }
 
 impl Home {
+    /// The newest settings.
+    #[inline]
+    pub(super) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.config.settings.get()
+    }
+
     /// A room with `before` bytes of log and publishers has so many `now`.
     #[inline]
     pub(super) fn handle_held(&self, before: (usize, usize), now: (usize, usize)) {
@@ -101,11 +105,6 @@ impl Rooms {
         }
     }
 
-    /// What each room keeps and says.
-    pub fn settings(&self) -> &RoomSettings {
-        &self.home.config.settings
-    }
-
     /// Where a worker hears of news; `None` for a number that no worker has.
     pub fn doorbell(&self, worker: WorkerId) -> Option<&Doorbell> {
         self.home.doorbells.get(worker.0)
@@ -126,7 +125,7 @@ impl Rooms {
         if let Some(room) = rooms.get(name) {
             return Ok(room.clone());
         }
-        if rooms.len() >= self.home.config.rooms {
+        if rooms.len() >= self.home.settings().limits.rooms {
             return Err(Full);
         }
         let channel = Channel(self.channels.fetch_add(1, Ordering::Relaxed));
@@ -213,7 +212,7 @@ impl Rooms {
     /// If all logs together hold more than they may, cuts the largest down to the size at which they fit.
     #[inline]
     pub fn relieve(&self) {
-        let bound = self.home.config.settings.keep_total;
+        let bound = self.home.settings().rooms.keep_total;
         if self.home.held.load(Ordering::Relaxed) > bound
             && !self.cutting.swap(true, Ordering::Acquire)
         {

@@ -134,7 +134,7 @@ fn converse<P: Protocol>(
     tracing::debug!(session = %mailbox.session(), peer = ?info, "open");
     let vitals = Vitals::new(now, P::PINGS, &settings.timeouts, &settings.heartbeat);
     let worker = guest.slot.worker();
-    let session = Session::new(node.clone(), worker, mailbox.clone(), info, vitals, now);
+    let session = Session::new(node, worker, mailbox.clone(), info, vitals, now);
     let (socket, tls) = stream.into_inner();
     let mut connection = Connection::new(Tls::new(socket, tls), protocol, session);
     let visit = guest.shared.enter(mailbox.clone());

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::Guard;
+
 use crate::id::{ConnectionId, NodeId, RoomName, SessionId, UserId};
-use crate::limits::Settings;
+use crate::limits::{Live, Settings};
 use crate::peer::Mailbox;
 use crate::room::{Engine, Full, Published, PublisherId, Rooms, RoomsConfig};
 use crate::session::timings::TimingsByWorker;
@@ -15,7 +17,7 @@ use crate::sync::wall_ms;
 #[derive(Debug)]
 pub struct Node {
     id: NodeId,
-    settings: Settings,
+    settings: Arc<Live>,
     rooms: Rooms,
     clients: Clients,
     counters: Counters,
@@ -27,11 +29,10 @@ pub struct Node {
 impl Node {
     /// A server's state before its first connection.
     pub fn new(id: NodeId, settings: Settings, workers: usize, engine: Box<dyn Engine>) -> Self {
+        let settings = Arc::new(Live::new(settings));
         let rooms = Rooms::new(RoomsConfig {
             node: id.clone(),
-            settings: settings.rooms.clone(),
-            rooms: settings.limits.rooms,
-            members_per_room: settings.limits.members_per_room,
+            settings: settings.clone(),
             workers,
             engine,
         });
@@ -51,9 +52,15 @@ impl Node {
         &self.id
     }
 
-    /// Its bounds and defaults.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// Its newest bounds and defaults.
+    #[inline]
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.get()
+    }
+
+    /// Exchanges them, for what begins from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        self.settings.set(settings);
     }
 
     /// Its rooms.
@@ -111,7 +118,7 @@ impl Node {
         body: &[u8],
     ) -> Result<(), &'static str> {
         let room = RoomName::new(room).ok_or("bad_room")?;
-        if body.len() > self.settings.limits.frame as usize {
+        if body.len() > self.settings().limits.frame as usize {
             return Err("frame_too_large");
         }
         match self.rooms.publish(&room, user_id, body, wall_ms()) {

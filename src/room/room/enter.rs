@@ -84,7 +84,7 @@ impl Room {
             Some(member) if member.session != *session => return Err(Refusal::UserTaken),
             member => member.is_some(),
         };
-        if !known && state.members.len() >= self.home.config.members_per_room {
+        if !known && state.members.len() >= self.home.settings().limits.members_per_room {
             return Err(Refusal::Full);
         }
         state.log.trim(&self.home.keep(Some(entry.now_ms)));
@@ -168,7 +168,7 @@ impl Room {
 
     /// Tells the members that one came or went, in order with the messages, unless they are too many.
     fn announce(&self, state: &mut State, user_id: &UserId, session: &SessionId, joined: bool) {
-        if state.present > self.home.config.settings.presence_limit {
+        if state.present > self.home.settings().rooms.presence_limit {
             return;
         }
         let (room_id, user_id, session) = (self.name.as_str(), user_id.as_str(), session.as_str());

@@ -241,7 +241,7 @@ impl fmt::Debug for Room {
 impl Home {
     /// What a log keeps now; without a time, regardless of age.
     pub(super) fn keep(&self, now_ms: Option<u64>) -> Keep {
-        let settings = &self.config.settings;
+        let settings = &self.settings().rooms;
         let age = u64::try_from(settings.keep_age.as_millis()).unwrap_or(u64::MAX);
         Keep {
             bytes: settings.keep_bytes,

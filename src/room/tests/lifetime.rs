@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::support::{Member, NOW, Outsider, World, after, nothing};
 use crate::id::{PublishId, RoomName, Seq, UserId};
+use crate::limits::Settings;
 use crate::room::log::Log;
 use crate::room::publisher::Publisher;
-use crate::room::{Cursor, Form, Mark, Missed, Published, PublisherId, Refusal, Room, RoomsConfig};
+use crate::room::{Cursor, Form, Mark, Missed, Published, PublisherId, Refusal, Room};
 use crate::wire::{GapReason, Start};
 
 #[test]
@@ -125,7 +126,7 @@ fn publishers_are_remembered_for_two_minutes_and_then_forgotten() {
 
 #[test]
 fn records_leave_by_age() {
-    let change = |config: &mut RoomsConfig| config.settings.keep_age = Duration::from_secs(10);
+    let change = |settings: &mut Settings| settings.rooms.keep_age = Duration::from_secs(10);
     World::each(change, |world| {
         let room = world.room("a");
         let ann = world.join(&room, "ann");
@@ -152,7 +153,7 @@ fn records_leave_by_age() {
 
 #[test]
 fn when_memory_is_short_the_largest_are_cut_and_no_others() {
-    let change = |config: &mut RoomsConfig| config.settings.keep_total = 1 << 20;
+    let change = |settings: &mut Settings| settings.rooms.keep_total = 1 << 20;
     World::each(change, |world| {
         let body = "x".repeat(1000);
         let publish = |name: &str, count: usize| {
@@ -187,8 +188,8 @@ fn when_memory_is_short_the_largest_are_cut_and_no_others() {
 
 #[test]
 fn memory_is_bounded_also_over_more_rooms_than_it_has_room_for() {
-    let change = |config: &mut RoomsConfig| {
-        (config.settings.keep_total, config.rooms) = (1 << 20, 1000);
+    let change = |settings: &mut Settings| {
+        (settings.rooms.keep_total, settings.limits.rooms) = (1 << 20, 1000);
     };
     World::each(change, |world| {
         let from = UserId::new("server").unwrap();
@@ -206,10 +207,10 @@ fn memory_is_bounded_also_over_more_rooms_than_it_has_room_for() {
 #[test]
 fn rooms_opened_and_freed_from_many_threads_lose_nothing() {
     // Races between those who enter and publish, those who leave and free, and the sweep.
-    let world = World::memory(|config| {
-        config.settings.keep_age = Duration::ZERO;
+    let world = World::memory(|settings| {
+        settings.rooms.keep_age = Duration::ZERO;
         // A thread that is not run for a while may miss hundreds of events.
-        config.settings.presence_limit = 0;
+        settings.rooms.presence_limit = 0;
     });
     std::thread::scope(|scope| {
         for n in 0..3 {

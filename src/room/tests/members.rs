@@ -2,7 +2,8 @@
 
 use super::support::{Heard, NOW, World, after, nothing, presence};
 use crate::id::{RoomName, Seq, UserId};
-use crate::room::{Form, Full, Mark, Refusal, Room, RoomsConfig};
+use crate::limits::Settings;
+use crate::room::{Form, Full, Mark, Refusal, Room};
 use crate::wire::{GapReason, Start};
 
 #[test]
@@ -80,7 +81,7 @@ fn who_hears_nothing_is_not_announced_and_not_counted() {
 
 #[test]
 fn above_the_presence_limit_nobody_is_announced() {
-    let change = |config: &mut RoomsConfig| config.settings.presence_limit = 2;
+    let change = |settings: &mut Settings| settings.rooms.presence_limit = 2;
     World::each(change, |world| {
         let room = world.room("a");
         let mut ann = world.join(&room, "ann");
@@ -127,7 +128,9 @@ fn members_and_rooms_come_in_pages_by_name() {
 
 #[test]
 fn limits_on_rooms_and_members_are_exact() {
-    let change = |config: &mut RoomsConfig| (config.rooms, config.members_per_room) = (2, 2);
+    let change = |settings: &mut Settings| {
+        (settings.limits.rooms, settings.limits.members_per_room) = (2, 2);
+    };
     World::each(change, |world| {
         let room = world.room("a");
         world.room("b");
@@ -148,7 +151,7 @@ fn limits_on_rooms_and_members_are_exact() {
 
 #[test]
 fn a_resume_is_proven_or_told() {
-    let change = |config: &mut RoomsConfig| config.settings.keep_count = 3;
+    let change = |settings: &mut Settings| settings.rooms.keep_count = 3;
     World::each(change, |world| {
         let room = world.room("a");
         let mut ann = world.join(&room, "ann");

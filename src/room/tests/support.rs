@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::id::{ConnectionId, NodeId, PublishId, RoomName, Seq, SessionId, UserId};
-use crate::limits::RoomSettings;
+use crate::limits::{Live, Settings};
 use crate::peer::{Mail, Mailbox};
 use crate::room::tests::erratic::Erratic;
 use crate::room::{
@@ -28,34 +28,34 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn memory(change: impl FnOnce(&mut RoomsConfig)) -> Self {
+    pub(super) fn memory(change: impl FnOnce(&mut Settings)) -> Self {
         Self::new(None, change)
     }
 
-    pub(super) fn erratic(seed: u64, change: impl FnOnce(&mut RoomsConfig)) -> Self {
+    pub(super) fn erratic(seed: u64, change: impl FnOnce(&mut Settings)) -> Self {
         Self::new(Some(Erratic::new(seed)), change)
     }
 
     /// The same server on each engine in turn.
-    pub(super) fn each(change: impl Fn(&mut RoomsConfig), test: impl Fn(&Self)) {
+    pub(super) fn each(change: impl Fn(&mut Settings), test: impl Fn(&Self)) {
         test(&Self::memory(&change));
         (0..5).for_each(|seed| test(&Self::erratic(seed, &change)));
     }
 
-    fn new(erratic: Option<Erratic>, change: impl FnOnce(&mut RoomsConfig)) -> Self {
+    fn new(erratic: Option<Erratic>, change: impl FnOnce(&mut Settings)) -> Self {
         let node = NodeId::new(7);
-        let mut config = RoomsConfig {
+        let mut settings = Settings::default();
+        (settings.limits.rooms, settings.limits.members_per_room) = (100, 100);
+        change(&mut settings);
+        let config = RoomsConfig {
             node: node.clone(),
-            settings: RoomSettings::default(),
-            rooms: 100,
-            members_per_room: 100,
+            settings: Arc::new(Live::new(settings)),
             workers: 2,
             engine: match &erratic {
                 Some(engine) => Box::new(engine.clone()),
                 None => Box::new(Memory),
             },
         };
-        change(&mut config);
         Self { rooms: Rooms::new(config), erratic, node, connections: AtomicU64::new(1) }
     }
 
@@ -232,7 +232,7 @@ pub(super) fn heard(pieces: &[Bytes]) -> Vec<Heard> {
 }
 
 /// No change to what rooms are made with.
-pub(super) fn nothing(_: &mut RoomsConfig) {}
+pub(super) fn nothing(_: &mut Settings) {}
 
 /// A resume behind a record of this room's life.
 pub(super) fn after(room: &Room, mark: Mark) -> Start {
