@@ -20,6 +20,8 @@ mod limits;
 #[cfg(feature = "cli")]
 mod outside;
 mod slow;
+#[cfg(feature = "cli")]
+mod supervisor;
 mod support;
 mod tls;
 mod wire;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -18,7 +19,7 @@ pub(crate) struct Binary {
     pub(crate) client: Arc<ClientConfig>,
     child: Child,
     stderr: Arc<Mutex<String>>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Binary {
@@ -34,7 +35,14 @@ impl Binary {
         for setting in settings {
             command.args(["--set", setting]);
         }
-        command.current_dir(dir.path()).stdin(Stdio::null());
+        let mut binary = Self::of(command.stdin(Stdio::null()), dir.path());
+        binary._dir = Some(dir);
+        binary
+    }
+
+    /// One that this command starts, in a directory that outlives it.
+    pub(crate) fn of(command: &mut Command, dir: &Path) -> Self {
+        command.current_dir(dir);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Kept read, so that it never stands before a full pipe.
         let stderr = Arc::new(Mutex::new(String::new()));
@@ -48,8 +56,8 @@ impl Binary {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ");
         let address = address.unwrap_or_else(|| panic!("{line:?} {}", stderr.lock().unwrap()));
-        let client = client_config(&std::fs::read(dir.path().join("certs/ca.pem")).unwrap());
-        Self { address: address.parse().unwrap(), client, child, stderr, _dir: dir }
+        let client = client_config(&std::fs::read(dir.join("certs/ca.pem")).unwrap());
+        Self { address: address.parse().unwrap(), client, child, stderr, _dir: None }
     }
 
     pub(crate) fn connect(&self) -> Connect {

@@ -60,13 +60,22 @@ impl Connect {
         if let Some(bytes) = self.receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
         }
-        let connect = async {
-            let socket = socket.connect(self.address).await?;
-            socket.set_nodelay(true)?;
-            TlsConnector::from(Arc::new(self.config)).connect(self.name, socket).await
-        };
-        let stream = timeout(DEADLINE, connect).await.map_err(|_| ErrorKind::TimedOut)??;
+        let socket = timeout(DEADLINE, socket.connect(self.address)).await;
+        self.handshake(socket.map_err(|_| ErrorKind::TimedOut)??).await
+    }
+
+    /// Makes the handshake over a socket that is connected.
+    async fn handshake(self, socket: TcpStream) -> Result<RawPeer> {
+        socket.set_nodelay(true)?;
+        let handshake = TlsConnector::from(Arc::new(self.config)).connect(self.name, socket);
+        let stream = timeout(DEADLINE, handshake).await.map_err(|_| ErrorKind::TimedOut)??;
         Ok(RawPeer { stream, read: Vec::new() })
+    }
+
+    /// Talks over a socket that was connected before.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn over(self, socket: TcpStream) -> RawPeer {
+        self.handshake(socket).await.unwrap()
     }
 
     pub(crate) async fn open(self) -> RawPeer {

@@ -4,7 +4,9 @@ mod certificate;
 mod handlers;
 mod hints;
 mod start;
+mod supervisor;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -112,14 +114,23 @@ fn plan(args: &Args, existing: Existing) -> Result<ServePlan, Failure> {
     let given = args.cert.clone().zip(args.key.clone());
     let certs = certificate::choose(args.listen.ip(), given, existing)?;
     let insecure_anonymous = args.insecure_anonymous;
-    if !args.listen.ip().to_canonical().is_loopback() && !insecure_anonymous {
-        return Err(Failure::usage(format!(
-            "--listen {}: other machines could connect, and this server asks nobody who they are; \
-             say --insecure-anonymous if that is meant",
-            args.listen
-        )));
-    }
+    guard(format_args!("--listen {}", args.listen), args.listen, insecure_anonymous)?;
     Ok(ServePlan { listen: args.listen, certs, insecure_anonymous, config })
+}
+
+/// Refuses an address that other machines can reach, unless everybody is meant to come in.
+fn guard(
+    what: impl fmt::Display,
+    address: SocketAddr,
+    insecure_anonymous: bool,
+) -> Result<(), Failure> {
+    if address.ip().to_canonical().is_loopback() || insecure_anonymous {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{what}: other machines could connect, and this server asks nobody who they are; \
+         say --insecure-anonymous if that is meant"
+    )))
 }
 
 /// Reads an address to listen on.

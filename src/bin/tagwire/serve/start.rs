@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::handlers::Pools;
 use super::hints::hints;
+use super::supervisor::Supervisor;
 use super::{CertChoice, ServePlan};
 use crate::exit::Failure;
 
@@ -19,6 +20,8 @@ const DAYS: u32 = 365;
 
 /// Starts the server and serves until it is told to end.
 pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
+    // Before any thread: it takes what it found out of the environment.
+    let mut supervisor = Supervisor::from_env()?;
     let tls = tls(&plan.certs)?;
     let ca = plan.certs.ca();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -29,13 +32,23 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
             .workers(plan.config.workers);
         let (pools, builder) = Pools::register(&plan.config, builder)?;
         let signals = Signals::listen()?;
-        let server = builder.bind(plan.listen).await.map_err(not_bound)?;
+        let server = match supervisor.listener(plan.insecure_anonymous)? {
+            Some(listener) => builder.listener(listener),
+            None => builder.bind(plan.listen).await,
+        };
+        let server = server.map_err(not_bound)?;
         let address = server.local_addr();
         if plan.insecure_anonymous && !address.ip().is_loopback() {
             tracing::warn!(%address, "everybody who can connect may do everything");
         }
         announce(address, ca.as_deref())?;
-        server.run(signals.first()).await.map_err(anyhow::Error::new)?;
+        supervisor.ready(&format!("serving on {address}"));
+        supervisor.watch(server.handle());
+        let end = async {
+            signals.first().await;
+            supervisor.stopping();
+        };
+        server.run(end).await.map_err(anyhow::Error::new)?;
         pools.stop().await;
         Ok(())
     })
