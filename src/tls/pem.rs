@@ -132,16 +132,18 @@ impl Pem {
 
 /// Refuses a key that every user may read, and warns of one that a group may.
 ///
-/// A group is accepted because supervisors and container mounts hand keys over that way.
+/// A group is accepted because supervisors and container mounts hand keys over that way: as files of root's,
+/// which are not warned of, since whoever runs the server could not change them.
 #[cfg(unix)]
 fn check_mode(file: &File, path: &Path) -> io::Result<Result<(), TlsError>> {
     use std::os::unix::fs::MetadataExt;
 
-    let mode = file.metadata()?.mode() & 0o777;
+    let metadata = file.metadata()?;
+    let mode = metadata.mode() & 0o777;
     if mode & 0o004 != 0 {
         return Ok(Err(TlsError::ReadableByOthers { path: path.into(), mode }));
     }
-    if mode & 0o040 != 0 {
+    if mode & 0o040 != 0 && metadata.uid() != 0 {
         tracing::warn!(path = %path.display(), mode = %format_args!("{mode:04o}"),
             "the group of the private key's file may read it; `chmod 600` unless that is meant");
     }
