@@ -37,6 +37,8 @@ fn a_command_line_without_sense_ends_with_2() {
         &[][..],
         &["serv"],
         &["serve", "--prot", "1"],
+        &["completions", "tcsh"],
+        &["man"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--cert", "a.pem"],
         &["serve", "--engine", "disk:data"],

@@ -4,6 +4,7 @@ mod certs;
 mod config;
 mod decode;
 mod exit;
+mod generate;
 mod log;
 mod serve;
 mod settings;
@@ -45,6 +46,11 @@ enum Command {
     Config(settings::Command),
     /// Say in words what frames are
     Decode(decode::Args),
+    /// Print what makes a shell complete this program's flags
+    Completions(generate::Completions),
+    /// Write the man pages, for packages
+    #[command(hide = true)]
+    Man(generate::Man),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
         Command::Certs(args) => certs::run(args).map(drop).map_err(Failure::from),
         Command::Config(command) => settings::run(command),
         Command::Decode(args) => decode::run(args),
+        Command::Completions(args) => generate::completions(args),
+        Command::Man(args) => generate::man(args),
     };
     match outcome {
         Ok(()) => Exit::Success.into(),

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod examples;
+mod generated;
 mod lines;
 mod readme;
 mod stranger;
