@@ -7,5 +7,6 @@ mod generated;
 mod lines;
 mod readme;
 mod stranger;
+mod wireshark;
 
 mod support;
