@@ -1,4 +1,4 @@
-//! What a supervisor such as systemd hands to `serve` and is told by it: the listening socket that outlives
+//! What a supervisor such as systemd hands to `serve`, and is told by it: the listening socket that outlives
 //! a restart (`LISTEN_FDS`); readiness, reloads and the end (`NOTIFY_SOCKET`); signs of life
 //! (`WATCHDOG_USEC`). Without a supervisor nothing of this does anything.
 
@@ -35,7 +35,8 @@ impl Supervisor {
         let listener = listener
             .context("the socket unit that starts this server passes what it cannot serve")
             .map_err(|error| Failure::new(Exit::Config, error))?;
-        Ok(Self { listener, patience: sd_notify::watchdog_enabled() })
+        let patience = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero());
+        Ok(Self { listener, patience })
     }
 
     /// The socket that was passed, for which nothing has to be bound.
@@ -55,7 +56,7 @@ impl Supervisor {
 
     /// Says that the server serves, at first and after a reload; `status` is for people.
     pub(super) fn ready(&self, status: &str) {
-        self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+        notify(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
     /// Says that a reload has begun; [`Supervisor::ready`] ends it, whatever came of it.
@@ -63,14 +64,14 @@ impl Supervisor {
     pub(super) fn reloading(&self) {
         // The time tells this reload from one before it, whose word may still be under way.
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
             Err(error) => tracing::warn!(%error, "cannot tell the supervisor of a reload"),
         }
     }
 
     /// Says that the server has begun to end.
     pub(super) fn stopping(&self) {
-        self.tell(&[NotifyState::Stopping, NotifyState::Status("ending: everyone is told")]);
+        notify(&[NotifyState::Stopping, NotifyState::Status("ending: everyone is told")]);
     }
 
     /// Gives a sign of life twice in the time that the supervisor waits for one, as long as this runtime
@@ -88,10 +89,6 @@ impl Supervisor {
                 notify(&[NotifyState::Watchdog]);
             }
         });
-    }
-
-    fn tell(&self, state: &[NotifyState<'_>]) {
-        notify(state);
     }
 }
 
