@@ -9,6 +9,13 @@ use std::path::Path;
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
+/// What takes the place of fuzz/meter.rs: nothing here counts the heap.
+mod meter {
+    pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, usize) {
+        (work(), 0)
+    }
+}
+
 #[test]
 fn decode() {
     replay("decode", bodies::decode);
