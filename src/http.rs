@@ -13,7 +13,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 << 10;
 
 /// Answers one request with a status that says what to do instead, and closes.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let head = timeout(HEAD_WITHIN, read_head(&mut stream)).await;
     let (status, title, detail) = judge(head.as_deref().unwrap_or_default());
     let body = format!(

@@ -62,7 +62,7 @@
 //! - [`handler`]: what answers a tag: the built-in handlers, and the kinds that yours can be.
 //! - [`router`]: 256 slots, and a promise that each request is answered exactly once.
 //! - [`connection`]: one task for one peer: reading, writing, deadlines, over TLS or plain memory.
-//! - [`lines`]: text for a person at `openssl s_client`. `http`: for now an answer that says so.
+//! - [`lines`]: text for a person at `openssl s_client`. [`http`]: for now an answer that says so.
 //! - [`server`]: the listener, the workers, and the end in order.
 //! - `src/bin/tagwire`: the program; it sees only what is public here.
 //!
@@ -71,7 +71,7 @@
 
 pub mod connection;
 pub mod handler;
-mod http;
+pub mod http;
 pub mod id;
 pub mod latency;
 pub mod limits;

@@ -18,17 +18,10 @@ use crate::peer::{PeerInfo, Vitals};
 use crate::server::accept::Accepted;
 use crate::server::drain;
 use crate::server::shared::{Shared, Slot};
+use crate::server::speaks::Speaks;
 use crate::session::{Closed, Session};
 use crate::sync::now;
 use crate::tls::{Alpn, PeerTls};
-
-/// What a connection speaks, decided once (docs/protocol.md, section 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaks {
-    Frames,
-    Lines,
-    Http,
-}
 
 /// Begins a connection: makes the handshake and finds out what the peer speaks.
 ///
@@ -100,8 +93,7 @@ async fn handshake(socket: TcpStream, shared: &Shared) -> io::Result<TlsStream<T
     timeout_at(deadline, handshake).await?
 }
 
-/// Looks at the first byte, which stays where it is; the first frame has a built-in tag, so that it
-/// cannot be read two ways.
+/// Looks at the first byte, which stays where it is.
 async fn detect(stream: &mut TlsStream<TcpStream>, shared: &Shared) -> Result<Speaks, Closed> {
     let within = shared.node.settings().timeouts.identify;
     let first = tokio::select! {
@@ -110,11 +102,8 @@ async fn detect(stream: &mut TlsStream<TcpStream>, shared: &Shared) -> Result<Sp
         () = shared.stop.cancelled() => return Err(Closed::Drained),
     };
     match first {
-        Ok([0x01..=0x0f, ..]) => Ok(Speaks::Frames),
-        Ok([b'/' | b'{', ..]) => Ok(Speaks::Lines),
-        Ok([b'A'..=b'Z', ..]) => Ok(Speaks::Http),
+        Ok(&[first, ..]) => Speaks::by_first_byte(first).ok_or(Closed::Refused),
         Ok([]) => Err(Closed::ByPeer),
-        Ok(_) => Err(Closed::Refused),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Closed::Truncated),
         Err(_) => Err(Closed::Broken),
     }
