@@ -7,6 +7,10 @@ use tagwire::wire::{
     Publish, Record, RecordHead, Request, Tag, encode_event,
 };
 
+mod connection;
+
+pub(crate) use connection::connection;
+
 use crate::meter::measured;
 
 /// What a server allows unless configured: more than [`SLACK`], so that memory for a length that was only

@@ -27,6 +27,11 @@ fn control() {
 }
 
 #[test]
+fn connection() {
+    replay("connection", bodies::connection);
+}
+
+#[test]
 fn message_call() {
     replay("message_call", bodies::message_call);
 }
