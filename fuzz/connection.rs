@@ -33,8 +33,8 @@ use tokio::time::{Instant, advance, sleep};
 use super::SLACK;
 use crate::meter::measured;
 
-/// More than a CONTROL payload may have, and less than an input: both bounds can be reached.
-const MAX_FRAME: u32 = 20_000;
+/// More than a CONTROL payload may have, and less than a short list takes: all bounds can be reached.
+const MAX_FRAME: [u32; 2] = [20_000, 1_500];
 /// What a connection may hold besides what it was sent: rooms, and replies that nobody reads.
 const STATE: usize = 1 << 20;
 /// A step of time: longer than a handler may take.
@@ -53,6 +53,7 @@ struct Plan {
     two: bool,
     /// Time passes between the pieces.
     slow: bool,
+    max_frame: u32,
     reads: Reads,
     /// The peers end their side at last, or fall silent.
     ends: bool,
@@ -96,7 +97,8 @@ impl Plan {
             _ => Reads::Nothing,
         };
         let (two, slow, ends) = (first & 16 != 0, first & 32 != 0, second & 4 == 0);
-        Self { alpn, cut, two, slow, reads, ends }
+        let max_frame = MAX_FRAME[usize::from(second & 8 != 0)];
+        Self { alpn, cut, two, slow, max_frame, reads, ends }
     }
 
     /// The same bytes at once, to somebody who reads.
@@ -210,17 +212,17 @@ fn http(bench: &Bench, plan: Plan, said: &[u8]) {
 
 /// What a server does with what its peers say, up to the end of all of them.
 async fn converse(router: &Arc<Router>, speaks: Speaks, plan: Plan, said: &[u8]) -> Heard {
-    let node = Arc::new(Node::new(NodeId::new(1), settings(), 1, Box::new(Memory)));
+    let node = Arc::new(Node::new(NodeId::new(1), settings(plan), 1, Box::new(Memory)));
     let visit = |speaks, said: &[u8]| {
         let wire = Wire::new(said);
         match speaks {
             Speaks::Lines => Task::new(wire.clone(), serve(&node, &wire, Lines::new())),
             _ => {
-                let frames = Frames::new(router.clone(), MAX_FRAME);
+                let frames = Frames::new(router.clone(), plan.max_frame);
                 Task::new(wire.clone(), serve(&node, &wire, frames))
             }
         }
-        .hearing(Ear::of(speaks))
+        .hearing(Ear::of(speaks, plan))
     };
     let join = br#"{"op":"join","room_id":"lobby","user_id":"ear","deliver":"message"}"#;
     let header = Header { tag: Tag::CONTROL, length: join.len() as u32 };
@@ -261,9 +263,9 @@ async fn converse(router: &Arc<Router>, speaks: Speaks, plan: Plan, said: &[u8])
 }
 
 /// Bounds that a short input can reach.
-fn settings() -> Settings {
+fn settings(plan: Plan) -> Settings {
     let mut settings = Settings::default();
-    settings.limits.frame = MAX_FRAME;
+    settings.limits.frame = plan.max_frame;
     settings.limits.in_flight = 4;
     settings.limits.rooms_per_connection = 4;
     settings.timeouts.handler = Duration::from_secs(1);
@@ -521,16 +523,19 @@ struct Heard {
 
 /// A peer that understands the protocol, and insists on it.
 enum Ear {
-    Frames { rest: Vec<u8>, heard: Heard, is_over: bool, numbers: BTreeMap<u32, u64> },
+    Frames { rest: Vec<u8>, heard: Heard, most: u32, is_over: bool, numbers: BTreeMap<u32, u64> },
     Lines { rest: Vec<u8>, heard: Heard },
 }
 
 impl Ear {
-    fn of(speaks: Speaks) -> Self {
+    fn of(speaks: Speaks, plan: Plan) -> Self {
         let (rest, heard) = (Vec::new(), Heard::default());
         match speaks {
             Speaks::Lines => Self::Lines { rest, heard },
-            _ => Self::Frames { rest, heard, is_over: false, numbers: BTreeMap::new() },
+            _ => {
+                let (most, numbers) = (plan.max_frame + FRAME_EXTRA, BTreeMap::new());
+                Self::Frames { rest, heard, most, is_over: false, numbers }
+            }
         }
     }
 
@@ -553,9 +558,9 @@ impl Ear {
         let told = mem::take(rest);
         let (mut left, mut pongs) = (&told[..], Vec::new());
         match self {
-            Self::Frames { heard, is_over, numbers, .. } => {
+            Self::Frames { heard, most, is_over, numbers, .. } => {
                 while let Some(header) = Header::parse(left) {
-                    assert!(header.length <= MAX_FRAME + FRAME_EXTRA, "{header:?}");
+                    assert!(header.length <= *most, "{header:?}");
                     let end = Header::LEN + header.length as usize;
                     let Some(payload) = left.get(Header::LEN..end) else { break };
                     assert!(!*is_over, "after the fatal error: {header:?}");
