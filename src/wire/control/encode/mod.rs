@@ -4,22 +4,25 @@ use bytes::BufMut;
 use serde::Serialize;
 
 use super::{ErrorEvent, Event, RequestId};
+use crate::limits::FRAME_EXTRA;
 use crate::wire::{Header, Tag};
 
 /// Most bytes of a frame with a fatal error: it must fit where the peer reads nothing any more.
 const FATAL_LEN: usize = 256;
+/// Most bytes of a frame with another error, however long a handler's text is: a frame that any peer takes.
+const ERROR_LEN: usize = FRAME_EXTRA as usize;
 
 /// Writes a whole CONTROL frame, with the `id` of the request that it answers, if any.
 ///
-/// A fatal error takes at most 256 bytes: its message is cut if need be, and if that is not enough
-/// all but its code, `max_frame` and message is left out.
+/// A fatal error takes at most 256 bytes, another 1 KiB: its message is cut if need be, and if that is not
+/// enough all but its code, `max_frame` and message is left out.
 pub fn encode_event(out: &mut impl BufMut, id: Option<&RequestId>, event: &Event<'_>) {
     let mut payload = json(id, event);
-    if let Event::Error(error) = event
-        && error.fatal
-        && payload.len() > FATAL_LEN.saturating_sub(Header::LEN)
-    {
-        payload = shortened(id, *error);
+    if let Event::Error(error) = event {
+        let most = if error.fatal { FATAL_LEN } else { ERROR_LEN }.saturating_sub(Header::LEN);
+        if payload.len() > most {
+            payload = shortened(id, *error, most);
+        }
     }
     out.put_slice(&Header::of(Tag::CONTROL, payload.len()).encode());
     out.put_slice(&payload);
@@ -40,17 +43,16 @@ fn json(id: Option<&RequestId>, event: &Event<'_>) -> Vec<u8> {
     json.unwrap_or_default()
 }
 
-/// The error in as many words as fit.
-fn shortened(id: Option<&RequestId>, error: ErrorEvent<'_>) -> Vec<u8> {
+/// The error in as many words as fit in `most` bytes.
+fn shortened(id: Option<&RequestId>, error: ErrorEvent<'_>, most: usize) -> Vec<u8> {
     let bare = ErrorEvent { max_frame: error.max_frame, ..ErrorEvent::new(error.code, "") };
     let silent = ErrorEvent { message: "", ..error };
     let candidates = [(id, silent), (id, bare), (None, bare)];
     let mut shortest = Vec::new();
     for (id, mut candidate) in candidates {
-        candidate.fatal = true;
+        candidate.fatal = error.fatal;
         shortest = json(id, &Event::Error(candidate));
-        let fits = FATAL_LEN.saturating_sub(Header::LEN).checked_sub(shortest.len());
-        if let Some(room) = fits {
+        if let Some(room) = most.checked_sub(shortest.len()) {
             candidate.message = cut(error.message, room);
             return json(id, &Event::Error(candidate));
         }
