@@ -1,12 +1,14 @@
 //! CONTROL: requests as JSON objects (docs/protocol.md, section 3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::handler::InPlace;
-use crate::id::RoomName;
+use crate::id::{RoomName, SessionId, UserId};
 use crate::limits::CONTROL_BYTES;
+use crate::room::Room;
 use crate::session::{Problem, Session};
 use crate::wire::{
     Code, Event, HandleUs, Header, Join, MemberEntry, Op, Request, RequestId, RoomEntry, RttUs,
@@ -85,7 +87,14 @@ fn members(
     after: Option<&str>,
 ) {
     let room = session.node().rooms().get(room_id.as_str());
-    let (page, more) = room.map(|room| room.members(after, limit)).unwrap_or_default();
+    let (mut page, mut more) = room.map(|room| room.members(after, limit)).unwrap_or_default();
+    // A quote or a backslash takes two bytes.
+    let size = |(user_id, session): &(UserId, SessionId)| {
+        2 * user_id.as_str().len()
+            + session.as_str().len()
+            + r#"{"user_id":"","session":""},"#.len()
+    };
+    more |= fit(session, &mut page, size);
     let members: Vec<_> = page
         .iter()
         .map(|(user_id, session)| MemberEntry {
@@ -97,7 +106,12 @@ fn members(
 }
 
 fn rooms(session: &mut Session, id: Option<&RequestId>, limit: usize, after: Option<&str>) {
-    let (page, more) = session.node().rooms().list(after, limit);
+    let (mut page, mut more) = session.node().rooms().list(after, limit);
+    // Numbers are below 2^53.
+    let size = |room: &Arc<Room>| {
+        room.name().as_str().len() + r#"{"room_id":"","members":,"next_seq":},"#.len() + 2 * 16
+    };
+    more |= fit(session, &mut page, size);
     let rooms: Vec<_> = page
         .iter()
         .map(|room| {
@@ -106,6 +120,18 @@ fn rooms(session: &mut Session, id: Option<&RequestId>, limit: usize, after: Opt
         })
         .collect();
     session.say(id, &Event::Rooms { rooms: &rooms, more });
+}
+
+/// Leaves as many entries of a list as one frame has room for; whether some had to go. What is around them,
+/// and the one without which a list would never get on, are within the 1 KiB that a frame from the server may
+/// be longer.
+fn fit<T>(session: &Session, entries: &mut Vec<T>, size: impl Fn(&T) -> usize) -> bool {
+    let mut left = session.node().settings().limits.frame as usize;
+    let mut fits = |entry: &T| left.checked_sub(size(entry)).map(|rest| left = rest).is_some();
+    let count = entries.iter().take_while(|entry| fits(entry)).count().max(1);
+    let cut = count < entries.len();
+    entries.truncate(count);
+    cut
 }
 
 fn stats(session: &mut Session, id: Option<&RequestId>, now: Instant) {
@@ -127,4 +153,54 @@ fn stats(session: &mut Session, id: Option<&RequestId>, now: Instant) {
         handle_us: HandleUs { p50: handled(50.0), p99: handled(99.0) },
     };
     session.say(id, &event);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::id::NodeId;
+    use crate::limits::{FRAME_EXTRA, Settings};
+    use crate::peer::{PeerInfo, Vitals};
+    use crate::room::{Memory, WorkerId};
+    use crate::session::Node;
+
+    #[test]
+    fn a_list_that_does_not_fit_a_frame_is_told_in_pages() {
+        let (mut settings, now) = (Settings::default(), Instant::now());
+        settings.limits.frame = 500;
+        let node = Arc::new(Node::new(NodeId::new(1), settings, 1, Box::new(Memory)));
+        let name = |i: usize| format!("{i:\"<64}");
+        let names: Vec<_> = (10..60).map(name).collect();
+        let visit = |user_id: &String| {
+            let vitals = Vitals::new(now, true, &Default::default(), &Default::default());
+            let info = PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None };
+            let (worker, mailbox) = (WorkerId(0), node.mailbox());
+            let mut visit =
+                Session::new(node.clone(), worker, mailbox, Arc::new(info), vitals, now);
+            let join = serde_json::json!({"op": "join", "room_id": "a", "user_id": user_id});
+            Control.handle(&mut visit, join.to_string().as_bytes(), now).unwrap();
+            visit
+        };
+        let mut guests: Vec<_> = names.iter().map(visit).collect();
+        let asking = guests.last_mut().unwrap();
+        let (mut told, mut more) = (Vec::new(), true);
+        while more {
+            let after = told.last().cloned().unwrap_or_default();
+            let ask = serde_json::json!({"op": "members", "room_id": "a", "after": after});
+            asking.take_outbox();
+            Control.handle(asking, ask.to_string().as_bytes(), now).unwrap();
+            let frame = asking.take_outbox().unwrap();
+            assert!(frame.len() <= Header::LEN + 500 + FRAME_EXTRA as usize, "{}", frame.len());
+            let page: Value = serde_json::from_slice(&frame[Header::LEN..]).unwrap();
+            more = page["more"].as_bool().unwrap();
+            let page = page["members"].as_array().unwrap();
+            assert!(page.len() >= 2, "{page:?}");
+            told.extend(page.iter().map(|entry| entry["user_id"].as_str().unwrap().to_owned()));
+        }
+        assert_eq!(told, names);
+    }
 }
