@@ -17,7 +17,7 @@ use tagwire::connection::{Connection, Frames, Plain, Protocol, farewell};
 use tagwire::handler::{Context, HandlerError};
 use tagwire::http;
 use tagwire::id::NodeId;
-use tagwire::limits::{FRAME_EXTRA, Settings};
+use tagwire::limits::{FRAME_EXTRA, Settings, UNREAD_BYTES};
 use tagwire::lines::Lines;
 use tagwire::peer::{PeerInfo, Vitals};
 use tagwire::room::{Memory, WorkerId};
@@ -35,8 +35,9 @@ use crate::meter::measured;
 
 /// More than a CONTROL payload may have, and less than a short list takes: all bounds can be reached.
 const MAX_FRAME: [u32; 2] = [20_000, 1_500];
-/// What a connection may hold besides what it was sent: rooms, and replies that nobody reads.
-const STATE: usize = 1 << 20;
+/// What connections may hold besides what they were sent: rooms, and replies that nobody reads, in buffers that
+/// double. The largest of the corpus is 240 KiB.
+const STATE: usize = 5 * UNREAD_BYTES;
 /// A step of time: longer than a handler may take.
 const STEP: Duration = Duration::from_secs(5);
 /// Steps until whatever ends by itself has ended, if no handler holds it up.
