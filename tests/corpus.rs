@@ -18,31 +18,31 @@ mod meter {
 
 #[test]
 fn decode() {
-    replay("decode", bodies::decode);
+    replay("decode", bodies::decode, 64);
 }
 
 #[test]
 fn control() {
-    replay("control", bodies::control);
+    replay("control", bodies::control, 64);
 }
 
 #[test]
 fn connection() {
-    replay("connection", bodies::connection);
+    replay("connection", bodies::connection, 8);
 }
 
 #[test]
 fn message_call() {
-    replay("message_call", bodies::message_call);
+    replay("message_call", bodies::message_call, 64);
 }
 
-/// Each file of a target's corpus, and each of its beginnings.
-fn replay(target: &str, body: fn(&[u8])) {
+/// Each file of a target's corpus, and some of its beginnings.
+fn replay(target: &str, body: fn(&[u8]), beginnings: usize) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files = 0;
     for entry in fs::read_dir(&corpus).unwrap() {
         let data = fs::read(entry.unwrap().path()).unwrap();
-        for end in (0..=data.len()).step_by((data.len() / 64).max(1)) {
+        for end in (0..=data.len()).step_by((data.len() / beginnings).max(1)) {
             body(data.get(..end).unwrap_or_default());
         }
         body(&data);
