@@ -7,11 +7,9 @@ use tagwire::wire::{
     Publish, Record, RecordHead, Request, Tag, encode_event,
 };
 
-mod connection;
-
-pub(crate) use connection::connection;
-
 use crate::meter::measured;
+
+mod connection;
 
 /// What a server allows unless configured: more than [`SLACK`], so that memory for a length that was only
 /// announced is noticed.
@@ -39,6 +37,11 @@ pub(crate) fn control(data: &[u8]) {
         serde_json::from_slice::<serde_json::Value>(&payload).is_ok_and(|json| json.is_object())
     );
     assert_payload(&mut out, &payload);
+}
+
+/// Any bytes as all that one or two peers say; what must hold is in fuzz/README.md.
+pub(crate) fn connection(data: &[u8]) {
+    connection::serve(data);
 }
 
 /// Any bytes as the payload of each binary frame: what is read and written again is the same.

@@ -168,7 +168,7 @@ async fn handle(cx: Context, payload: Bytes) -> Result<Option<Bytes>, HandlerErr
 }
 
 /// Does what a server does with the input, as its first two bytes say.
-pub(crate) fn connection(data: &[u8]) {
+pub(super) fn serve(data: &[u8]) {
     let [first, second, said @ ..] = data else { return };
     let plan = Plan::of(*first, *second);
     let speaks = plan.alpn.or_else(|| Speaks::by_first_byte(*said.first()?));
@@ -217,10 +217,10 @@ async fn converse(router: &Arc<Router>, speaks: Speaks, plan: Plan, said: &[u8])
     let visit = |speaks, said: &[u8]| {
         let wire = Wire::new(said);
         match speaks {
-            Speaks::Lines => Task::new(wire.clone(), serve(&node, &wire, Lines::new())),
+            Speaks::Lines => Task::new(wire.clone(), service(&node, &wire, Lines::new())),
             _ => {
                 let frames = Frames::new(router.clone(), plan.max_frame);
-                Task::new(wire.clone(), serve(&node, &wire, frames))
+                Task::new(wire.clone(), service(&node, &wire, frames))
             }
         }
         .hearing(Ear::of(speaks, plan))
@@ -277,7 +277,7 @@ fn settings(plan: Plan) -> Settings {
 }
 
 /// A connection and its goodbye, as server::serve has them.
-fn serve<P: Protocol>(
+fn service<P: Protocol>(
     node: &Arc<Node>,
     wire: &Wire,
     protocol: P,

@@ -171,16 +171,21 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
 
     fn handle_mail(&mut self, mail: Mail) -> Result<(), Problem> {
         match mail {
+            // Nothing follows a fatal error: it only waits to be taken.
+            Mail::Frame(_)
+            | Mail::Answer(_)
+            | Mail::Ack { .. }
+            | Mail::Refused { .. }
+            | Mail::Vacated
+            | Mail::GoAway { .. }
+                if matches!(self.phase, Phase::Failing(_)) => {}
             Mail::Frame(frame) => {
                 self.letter_bytes += frame.len();
                 self.letters.push(frame);
             }
             Mail::Answer(parcel) => {
                 // What a handler sent before it answered comes before the answer.
-                for letter in self.letters.drain(..) {
-                    self.session.traffic.frames_out += 1;
-                    self.session.outbox().extend_from_slice(&letter);
-                }
+                self.file_letters();
                 return self.protocol.handle_answer(&mut self.session, parcel, clock());
             }
             Mail::Ack { room, publish_id, seq } => {
@@ -225,6 +230,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         while self.timer.as_mut().poll(cx).is_ready() {
             match self.session.vitals.handle_timeout(clock()) {
                 Due::Nothing => {}
+                Due::Ping(_) if matches!(self.phase, Phase::Failing(_)) => {}
                 Due::Ping(number) => self.protocol.ping(&mut self.session, number),
                 Due::Dead(why) if self.blocked || self.phase != Phase::Open => {
                     // Who takes nothing is told nothing: what was sealed would never leave.
@@ -272,6 +278,14 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         }
     }
 
+    /// Puts what handlers sent among the replies; it counts as unsent until those leave.
+    fn file_letters(&mut self) {
+        for letter in self.letters.drain(..) {
+            self.session.traffic.frames_out += 1;
+            self.session.outbox().extend_from_slice(&letter);
+        }
+    }
+
     /// Reads nothing more, and ends when the peer has what it is owed until now.
     fn end(&mut self, why: Closed) {
         if self.phase == Phase::Open {
@@ -280,9 +294,11 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         }
     }
 
-    /// Tells the peer what is wrong and ends.
+    /// Tells the peer what is wrong, after all that it was owed until now but records, and ends.
     fn fail(&mut self, problem: &Problem, why: Closed) {
         if !matches!(self.phase, Phase::Failing(_)) {
+            self.settle();
+            self.file_letters();
             self.protocol.refuse(&mut self.session, problem);
             self.session.close();
             self.phase = Phase::Failing(why);
