@@ -19,10 +19,9 @@ use tagwire::http;
 use tagwire::id::NodeId;
 use tagwire::limits::{FRAME_EXTRA, Settings, UNREAD_BYTES};
 use tagwire::lines::Lines;
-use tagwire::peer::{PeerInfo, Vitals};
+use tagwire::peer::{PeerInfo, Speaks, Vitals};
 use tagwire::room::{Memory, WorkerId};
 use tagwire::router::{Route, Router};
-use tagwire::server::Speaks;
 use tagwire::session::{Node, Session};
 use tagwire::wire::{Answer, Header, Heartbeat, HeartbeatKind, Record, Tag};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -245,7 +244,7 @@ async fn converse(router: &Arc<Router>, speaks: Speaks, plan: Plan, said: &[u8])
     }
     let done = exchange(&mut tasks, 2, plan).await;
     assert!(done.is_continue(), "a connection that does not end");
-    let tally = node.counters().tally();
+    let tally = node.tally();
     assert_eq!((tally.unfinished, tally.unsent), (0, 0), "held for nobody");
     // Who listens has outlived them all, and is alone.
     let guests = node.rooms().list(None, 1000).0.iter().map(|room| room.summary().0).sum::<usize>();
@@ -285,7 +284,8 @@ fn service<P: Protocol>(
 ) -> impl Future<Output = ()> + use<P> {
     let (now, settings) = (Instant::now(), node.settings());
     let vitals = Vitals::new(now, P::PINGS, &settings.timeouts, &settings.heartbeat);
-    let info = Arc::new(PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None });
+    let speaks = if P::PINGS { Speaks::Frames } else { Speaks::Lines };
+    let info = Arc::new(PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None, speaks });
     let session = Session::new(node.clone(), WorkerId(0), node.mailbox(), info, vitals, now);
     let mut connection = Connection::new(Plain::new(Pipe(wire.clone())), protocol, session);
     let within = settings.timeouts.write;

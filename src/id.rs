@@ -72,6 +72,18 @@ impl SessionId {
         Self(format!("{node}-{:x}", connection.0).into())
     }
 
+    /// The number of the connection.
+    pub fn connection(&self) -> ConnectionId {
+        Self::number(&self.0).unwrap_or(ConnectionId(0))
+    }
+
+    /// The number of the connection in the text of a session's name, whatever node it is of; `None` if the
+    /// text is no such name.
+    pub fn number(text: &str) -> Option<ConnectionId> {
+        let (_, number) = text.rsplit_once('-')?;
+        u64::from_str_radix(number, 16).ok().map(ConnectionId)
+    }
+
     /// The opaque string.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -174,6 +186,10 @@ mod tests {
     fn a_session_takes_at_most_32_bytes() {
         let node = NodeId::new(u64::MAX);
         assert_eq!(node.as_str().len(), 12);
-        assert!(SessionId::new(&node, ConnectionId(u64::MAX)).as_str().len() <= 32);
+        let session = SessionId::new(&node, ConnectionId(u64::MAX));
+        assert!(session.as_str().len() <= 32);
+        assert_eq!(session.connection(), ConnectionId(u64::MAX));
+        assert_eq!(SessionId::number("x-1f"), Some(ConnectionId(31)));
+        assert!(["", "1f", "x-", "x-g", "x-10000000000000000"].map(SessionId::number) == [None; 5]);
     }
 }

@@ -1,4 +1,4 @@
-//! Round trips and handling times: a smoothed estimate, and a histogram that fits in 256 bytes.
+//! Round trips and handling times: a smoothed estimate, a histogram that fits in 256 bytes, and one for a whole server.
 
 use std::fmt;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Histogram {
         for (bucket, &count) in self.counts.iter().enumerate() {
             seen += u64::from(count);
             if count > 0 && seen >= rank {
-                return Some(Self::upper_bound(bucket));
+                return Some(upper_bound(bucket));
             }
         }
         None
@@ -90,7 +90,7 @@ impl Histogram {
 
     /// Each bucket's upper bound and count, from the shortest.
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u32)> + '_ {
-        self.counts.iter().enumerate().map(|(i, &n)| (Self::upper_bound(i), n))
+        self.counts.iter().enumerate().map(|(i, &n)| (upper_bound(i), n))
     }
 
     /// Adds another histogram's counts.
@@ -101,18 +101,25 @@ impl Histogram {
     }
 
     fn bucket(sample: Duration) -> usize {
-        let nanos = u32::try_from(sample.as_nanos()).unwrap_or(u32::MAX).max(1);
-        let octave = nanos.ilog2();
-        // The bit below the highest one halves the octave.
-        let upper = if octave == 0 { 0 } else { nanos >> (octave - 1) & 1 };
-        (2 * octave + upper) as usize
+        bucket(u32::try_from(sample.as_nanos()).unwrap_or(u32::MAX).into())
     }
+}
 
-    fn upper_bound(bucket: usize) -> Duration {
-        let octave = 1u64 << (bucket / 2);
-        let top = if bucket.is_multiple_of(2) { octave + octave / 2 } else { 2 * octave };
-        Duration::from_nanos(top)
-    }
+/// The bucket of a duration: two for each power of two of nanoseconds.
+#[inline]
+fn bucket(nanos: u64) -> usize {
+    let nanos = nanos.max(1);
+    let octave = nanos.ilog2();
+    // The bit below the highest one halves the octave.
+    let upper = if octave == 0 { 0 } else { (nanos >> (octave - 1)) as u32 & 1 };
+    (2 * octave + upper) as usize
+}
+
+/// What every duration of a bucket is below.
+fn upper_bound(bucket: usize) -> Duration {
+    let octave = 1u64 << (bucket / 2);
+    let top = if bucket.is_multiple_of(2) { octave + octave / 2 } else { 2 * octave };
+    Duration::from_nanos(top)
 }
 
 impl Default for Histogram {
@@ -128,6 +135,65 @@ impl fmt::Debug for Histogram {
             .field("p50", &self.percentile(50.0))
             .field("p99", &self.percentile(99.0))
             .finish()
+    }
+}
+
+/// Durations of a whole server, for all its life: the same buckets, further up, in counts that do not
+/// end, and the exact sum.
+#[derive(Clone)]
+pub struct Durations {
+    counts: [u64; Self::BUCKETS],
+    sum_ns: u64,
+}
+
+impl Durations {
+    /// Buckets; 73 minutes and more share the last one.
+    pub const BUCKETS: usize = 84;
+
+    /// Adds a duration.
+    #[inline]
+    pub fn record(&mut self, sample: Duration) {
+        let nanos = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(count) = self.counts.get_mut(bucket(nanos).min(Self::BUCKETS - 1)) {
+            *count += 1;
+        }
+        self.sum_ns = self.sum_ns.saturating_add(nanos);
+    }
+
+    /// How many durations were added.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// All of them together.
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.sum_ns)
+    }
+
+    /// Each bucket's upper bound and count, from the shortest.
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        self.counts.iter().enumerate().map(|(i, &n)| (upper_bound(i), n))
+    }
+
+    /// Adds another's counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
+            *mine += theirs;
+        }
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+    }
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self { counts: [0; Self::BUCKETS], sum_ns: 0 }
+    }
+}
+
+impl fmt::Debug for Durations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, sum) = (self.count(), self.sum());
+        f.debug_struct("Durations").field("count", &count).field("sum", &sum).finish()
     }
 }
 
@@ -151,6 +217,21 @@ mod tests {
                 assert!(sample <= bound && bound.as_nanos() as u64 * 2 <= nanos * 3 + 3, "{nanos}");
             }
         }
+    }
+
+    #[test]
+    fn durations_are_summed_exactly_and_have_a_bucket_each() {
+        let mut all = Durations::default();
+        let samples = [0, 1, 999, 5_000_000_000, u64::MAX].map(Duration::from_nanos);
+        for (i, sample) in samples.into_iter().enumerate() {
+            let mut one = Durations::default();
+            one.record(sample);
+            assert_eq!(one.sum(), sample);
+            let (bound, _) = one.buckets().find(|&(_, count)| count == 1).unwrap();
+            assert!(bound >= sample || i == 4, "{sample:?} is above {bound:?}");
+            all.merge(&one);
+        }
+        assert_eq!((all.count(), all.sum()), (5, Duration::from_nanos(u64::MAX)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use crate::connection::Protocol;
@@ -16,7 +16,7 @@ use crate::session::{Problem, Session};
 use crate::sync::now as clock;
 use crate::wire::{
     Admit, Answer, Call, Code, DecodeError, Decoded, Decoder, Event, Header, Heartbeat,
-    HeartbeatKind, Status, Tag, encode_event,
+    HeartbeatKind, Status, Tag,
 };
 
 /// The framed protocol of one connection.
@@ -61,15 +61,16 @@ impl Protocol for Frames {
             };
             match self.decoder.decode(input, admit).map_err(fatal)? {
                 None => break,
-                Some(Decoded::Refused(_)) => {
-                    session.traffic.frames_in += 1;
+                Some(Decoded::Refused(header)) => {
+                    // Its payload is thrown away as it comes, or never does.
+                    session.handle_received(header.tag, Header::LEN);
                     if let Some(problem) = refusal {
                         complain(session, &problem, since)?;
                     }
                 }
                 Some(Decoded::Frame(frame)) => {
-                    session.traffic.frames_in += 1;
                     let tag = frame.tag;
+                    session.handle_received(tag, Header::LEN + frame.payload.len());
                     if self.desk.handle(session, tag, frame.payload, since)? {
                         // One reading of the clock per frame: one ends where the next begins.
                         let done = clock();
@@ -96,8 +97,8 @@ impl Protocol for Frames {
         session.is_waiting() || count >= limits.in_flight || bytes >= limits.frame as usize
     }
 
-    fn is_idle(&self) -> bool {
-        self.desk.lanes.load().0 == 0
+    fn in_flight(&self) -> usize {
+        self.desk.lanes.load().0
     }
 
     fn handle_answer(
@@ -109,6 +110,7 @@ impl Protocol for Frames {
         let tag = parcel.tag;
         self.desk.lanes.handle_done(tag);
         session.handle_handled(tag, parcel.took);
+        session.meter().handle_result(tag, parcel.status);
         answer(session, parcel);
         self.desk.advance(session, tag, now)
     }
@@ -125,13 +127,14 @@ impl Protocol for Frames {
     }
 
     fn refuse(&mut self, session: &mut Session, problem: &Problem) {
-        session.say(problem.id.as_ref(), &Event::Error(problem.event()));
+        tell(session, problem);
     }
 
     fn ping(&mut self, session: &mut Session, number: u64) {
-        session.traffic.frames_out += 1;
         let opaque = number.to_be_bytes();
-        Heartbeat { kind: HeartbeatKind::Ping, opaque: &opaque }.encode(session.outbox());
+        append(session, Tag::HEARTBEAT, |outbox| {
+            Heartbeat { kind: HeartbeatKind::Ping, opaque: &opaque }.encode(outbox);
+        });
     }
 
     fn render(&mut self, _session: &Session, _frames: &mut Vec<Bytes>) {}
@@ -194,9 +197,9 @@ impl Desk {
         let Ok(Call { call_id, tag, payload }) = Call::parse(payload) else { return Ok(true) };
         let handler = self.router.get(tag).filter(|_| tag.is_application());
         if handler.is_none() {
-            let parcel = Answer { call_id, status: Status::NoHandler, payload: &[] };
-            session.traffic.frames_out += 1;
-            parcel.encode(session.outbox());
+            session.meter().handle_result(tag, Status::NoHandler);
+            let answer = Answer { call_id, status: Status::NoHandler, payload: &[] };
+            append(session, Tag::ANSWER, |outbox| answer.encode(outbox));
             return Ok(true);
         }
         let payload = Bytes::copy_from_slice(payload);
@@ -248,7 +251,7 @@ fn complain(session: &mut Session, problem: &Problem, now: Instant) -> Result<()
     if problem.code.is_fatal() {
         return Err(problem.clone());
     }
-    session.say(problem.id.as_ref(), &Event::Error(problem.event()));
+    tell(session, problem);
     match too_many {
         true => Err(Problem::new(Code::TooManyErrors, "too many errors within 10 s")),
         false => Ok(()),
@@ -275,8 +278,8 @@ fn answer(session: &mut Session, parcel: Parcel) {
         (status, reply) = (Status::Failed, Bytes::from_static(b"the reply is larger than a frame"));
     }
     if let Some(call_id) = call_id {
-        session.traffic.frames_out += 1;
-        Answer { call_id, status, payload: &reply }.encode(session.outbox());
+        let answer = Answer { call_id, status, payload: &reply };
+        append(session, Tag::ANSWER, |outbox| answer.encode(outbox));
         return;
     }
     let problem = |code, message: String| Problem::new(code, message).with_tag(tag);
@@ -293,5 +296,20 @@ fn answer(session: &mut Session, parcel: Parcel) {
         Status::Failed | Status::NoHandler => problem(Code::HandlerFailed, text()),
     };
     session.traffic.errors += 1;
-    encode_event(session.outbox(), None, &Event::Error(problem.event()));
+    tell(session, &problem);
+}
+
+/// Says what is wrong.
+fn tell(session: &mut Session, problem: &Problem) {
+    session.handle_told(problem.code);
+    session.say(problem.id.as_ref(), &Event::Error(problem.event()));
+}
+
+/// Adds a frame to what is sent.
+fn append(session: &mut Session, tag: Tag, encode: impl FnOnce(&mut BytesMut)) {
+    let outbox = session.outbox();
+    let before = outbox.len();
+    encode(outbox);
+    let bytes = outbox.len() - before;
+    session.handle_sent(tag, bytes);
 }

@@ -33,8 +33,8 @@ pub trait Protocol: Send + Unpin + 'static {
     /// Whether input has to wait for handlers.
     fn is_waiting(&self, session: &Session) -> bool;
 
-    /// Whether no handler has a request of this connection.
-    fn is_idle(&self) -> bool;
+    /// Requests of this connection that handlers have not answered yet.
+    fn in_flight(&self) -> usize;
 
     /// Takes a handler's answer.
     ///

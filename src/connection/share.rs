@@ -2,21 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::session::{Counters, Node};
+use crate::session::{Counters, Node, Pool};
 
-/// A connection's part of a counter of bytes.
+/// A connection's part of a pool of bytes.
 pub(super) struct Share {
     node: Arc<Node>,
-    counter: fn(&Counters) -> &AtomicU64,
+    pool: fn(&Counters) -> &Pool,
     bytes: u64,
 }
 
 impl Share {
     /// No part yet.
-    pub(super) fn new(node: Arc<Node>, counter: fn(&Counters) -> &AtomicU64) -> Self {
-        Self { node, counter, bytes: 0 }
+    pub(super) fn new(node: Arc<Node>, pool: fn(&Counters) -> &Pool) -> Self {
+        Self { node, pool, bytes: 0 }
     }
 
     /// How large it is.
@@ -26,7 +25,7 @@ impl Share {
 
     /// What all connections hold.
     pub(super) fn all(&self) -> u64 {
-        (self.counter)(self.node.counters()).load(Ordering::Relaxed)
+        (self.pool)(self.node.counters()).bytes()
     }
 
     /// Makes it so large.
@@ -34,10 +33,7 @@ impl Share {
         if bytes == self.bytes {
             return;
         }
-        let all = (self.counter)(self.node.counters());
-        // First more, then less: the counter never falls below zero.
-        all.fetch_add(bytes, Ordering::Relaxed);
-        all.fetch_sub(self.bytes, Ordering::Relaxed);
+        (self.pool)(self.node.counters()).handle_held(self.bytes, bytes);
         self.bytes = bytes;
     }
 }

@@ -138,10 +138,11 @@ impl std::error::Error for SendError {}
 pub(crate) fn context_for_tests() -> Context {
     use crate::id::NodeId;
     use crate::limits::Settings;
+    use crate::peer::Speaks;
     use crate::room::Memory;
 
     let node = Arc::new(Node::new(NodeId::new(1), Settings::default(), 1, Box::new(Memory)));
-    let info = PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None };
+    let info = PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None, speaks: Speaks::Frames };
     let mailbox = node.mailbox();
     let user_id = UserId::new("tester").unwrap();
     Context::new(node, mailbox, Arc::new(info), user_id, Vec::new(), Tag::from_byte(0x20))

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::id::NodeId;
     use crate::limits::{FRAME_EXTRA, Settings};
-    use crate::peer::{PeerInfo, Vitals};
+    use crate::peer::{PeerInfo, Speaks, Vitals};
     use crate::room::{Memory, WorkerId};
     use crate::session::Node;
 
@@ -177,7 +177,8 @@ mod tests {
         let names: Vec<_> = (10..60).map(name).collect();
         let visit = |user_id: &String| {
             let vitals = Vitals::new(now, true, &Default::default(), &Default::default());
-            let info = PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None };
+            let address = ([127, 0, 0, 1], 1).into();
+            let info = PeerInfo { address, tls: None, speaks: Speaks::Frames };
             let (worker, mailbox) = (WorkerId(0), node.mailbox());
             let mut visit =
                 Session::new(node.clone(), worker, mailbox, Arc::new(info), vitals, now);

@@ -22,7 +22,7 @@ impl InPlace for Heartbeat {
         let beat = Beat::parse(payload).map_err(|bad| problem(&bad))?;
         match beat.kind {
             HeartbeatKind::Ping => {
-                session.traffic.frames_out += 1;
+                session.handle_sent(Tag::HEARTBEAT, Header::LEN + payload.len());
                 let pong = Beat { kind: HeartbeatKind::Pong, opaque: beat.opaque };
                 pong.encode(session.outbox());
             }

@@ -30,6 +30,8 @@ pub struct Lines {
     begun: Vec<u8>,
     /// The line is too long: the rest of it is thrown away.
     skipping: bool,
+    /// Bytes that arrived since the last line that was counted.
+    uncounted: usize,
 }
 
 impl Lines {
@@ -79,8 +81,9 @@ impl Protocol for Lines {
             let end = input.iter().position(|&b| b == b'\n').map_or(input.len(), |at| at + 1);
             let (part, rest) = input.split_at(end);
             *input = rest;
+            self.uncounted += part.len();
             let Some(line) = self.collect(part) else { continue };
-            session.traffic.frames_in += 1;
+            session.handle_received(Timings::LINES, std::mem::take(&mut self.uncounted));
             if let Err(problem) = line.and_then(|line| act::act(session, &line, since)) {
                 complain(session, &problem, since)?;
             }
@@ -107,8 +110,8 @@ impl Protocol for Lines {
         session.is_waiting()
     }
 
-    fn is_idle(&self) -> bool {
-        true
+    fn in_flight(&self) -> usize {
+        0
     }
 
     fn handle_answer(
@@ -131,6 +134,7 @@ impl Protocol for Lines {
     }
 
     fn refuse(&mut self, session: &mut Session, problem: &Problem) {
+        session.handle_told(problem.code);
         say(session, &words(problem));
     }
 
@@ -143,7 +147,7 @@ impl Protocol for Lines {
 
 /// Adds a line to what the person is told. It must be harmless already.
 fn say(session: &mut Session, line: &str) {
-    session.traffic.frames_out += 1;
+    session.handle_sent(Timings::LINES, line.len() + 1);
     let out = session.outbox();
     out.put_slice(line.as_bytes());
     out.put_u8(b'\n');
@@ -159,6 +163,7 @@ fn complain(session: &mut Session, problem: &Problem, now: Instant) -> Result<()
     if problem.code.is_fatal() {
         return Err(problem.clone());
     }
+    session.handle_told(problem.code);
     say(session, &words(problem));
     match too_many {
         true => Err(Problem::new(Code::TooManyErrors, "too many errors within 10 s")),

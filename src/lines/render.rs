@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::lines::escape::escape;
-use crate::session::Session;
+use crate::session::{Delivery, Session, Timings};
 use crate::wire::{Event, Header, Record, Tag};
 
 /// The events of a room, as far as a person is told of them.
@@ -36,6 +36,7 @@ pub(super) fn render(session: &Session, frames: &mut Vec<Bytes>) {
             let end = Header::LEN + header.length as usize;
             let Some(payload) = rest.get(Header::LEN..end) else { break };
             if let Some((room, line)) = line(session, header.tag, payload) {
+                let before = text.len();
                 if session.rooms().len() > 1 {
                     text.push('[');
                     text.push_str(&room);
@@ -43,12 +44,21 @@ pub(super) fn render(session: &Session, frames: &mut Vec<Bytes>) {
                 }
                 text.push_str(&line);
                 text.push('\n');
+                count(session, header.tag, text.len() - before);
             }
             rest = rest.get(end..).unwrap_or_default();
         }
         *frames = text.into();
     }
     frames.retain(|text| !text.is_empty());
+}
+
+/// Counts a line that was made of a frame.
+fn count(session: &Session, tag: Tag, bytes: usize) {
+    session.meter().handle_sent(Timings::LINES, 1, bytes);
+    if tag == Tag::MESSAGE {
+        session.meter().handle_delivered(Delivery::Line, 1, bytes);
+    }
 }
 
 /// A frame as its room and a line.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::id::{Channel, ConnectionId, PublishId, RoomName, Seq, SessionId};
 use crate::limits::UNREAD_BYTES;
+use crate::peer::Report;
 use crate::sync::lock;
 use crate::wire::{Status, Tag};
 
@@ -54,11 +56,22 @@ pub enum Mail {
     },
     /// The time to end in order is over.
     ShutDown,
+    /// Somebody has the connection end: say so, deliver what there is, close.
+    Kick {
+        /// After how long it may come back.
+        reconnect: Duration,
+    },
+    /// Somebody wants to know how the connection is. Whoever asks waits for a moment and then no longer.
+    Report(UnboundedSender<Report>),
 }
 
 impl Mail {
     fn is_ack_of(&self, name: &RoomName) -> bool {
         matches!(self, Self::Ack { room, .. } if room == name)
+    }
+
+    fn is_stale(&self) -> bool {
+        matches!(self, Self::Report(asker) if asker.is_closed())
     }
 }
 
@@ -146,6 +159,10 @@ impl Mailbox {
             drop(letters);
             Self::bounce(mail);
             return;
+        }
+        if matches!(mail, Mail::Report(_)) {
+            // A task that does not get to its mail is asked again and again: no letter for each time.
+            letters.retain(|letter| !letter.is_stale());
         }
         match (&mail, letters.last_mut()) {
             // An acknowledgement covers all before it: an engine's many take no more room than one.

@@ -76,6 +76,16 @@ impl Chunk {
         self.index.last().map_or_else(Mark::default, |entry| entry.mark)
     }
 
+    /// When its record `record` was accepted; `None` if it has no such record.
+    pub(super) fn time_ms(&self, record: usize) -> Option<u64> {
+        self.index.get(record).map(|entry| entry.mark.time_ms)
+    }
+
+    /// Bytes of its records from `record` on, as MESSAGE frames.
+    pub(super) fn bytes_from(&self, record: usize) -> usize {
+        self.message.len() - self.offset(Form::Message, record)
+    }
+
     /// What it costs in memory, but for its DATA form.
     pub(super) fn cost(&self) -> usize {
         self.message.len() + RECORD_OVERHEAD * self.index.len() + CHUNK_OVERHEAD
@@ -132,7 +142,7 @@ impl Chunk {
             self.read_large(bytes, cursor, out)
         } else if bytes.len() <= budget && self.is_whole_for(cursor) {
             let len = bytes.len();
-            cursor.frames += self.index.len() as u64;
+            cursor.frames = cursor.frames.wrapping_add(self.index.len() as u32);
             cursor.record = self.index.len();
             out.push(bytes);
             len
@@ -181,7 +191,7 @@ impl Chunk {
         if cursor.skip == Some(entry.source) {
             return 0;
         }
-        cursor.frames += 1;
+        cursor.frames = cursor.frames.wrapping_add(1);
         out.push(header);
         Self::take(&self.message, entry.body(), out);
         entry.data_len()
@@ -204,7 +214,7 @@ impl Chunk {
                 taken += Self::take(bytes, start..end, out);
                 start = end + len;
             } else {
-                cursor.frames += 1;
+                cursor.frames = cursor.frames.wrapping_add(1);
             }
             end += len;
             cursor.record += 1;

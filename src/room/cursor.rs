@@ -32,8 +32,32 @@ pub struct Cursor {
     pub(super) presence: u64,
     /// The first presence event that no longer concerns it, once it has left.
     pub(super) presence_end: u64,
-    /// Frames that the reader was given.
-    pub(super) frames: u64,
+    /// Frames that the reader was given, and the bytes of those that are presence events; they wrap around.
+    pub(super) frames: u32,
+    pub(super) event_bytes: u32,
+}
+
+/// What a reader was given so far, or between two moments. Its numbers wrap around.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Frames: records and presence events.
+    pub frames: u32,
+    /// Those of them that are presence events.
+    pub events: u32,
+    /// Their bytes.
+    pub event_bytes: u32,
+}
+
+impl Given {
+    /// What was given since that moment.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            frames: self.frames.wrapping_sub(before.frames),
+            events: self.events.wrapping_sub(before.events),
+            event_bytes: self.event_bytes.wrapping_sub(before.event_bytes),
+        }
+    }
 }
 
 impl Cursor {
@@ -47,9 +71,17 @@ impl Cursor {
         self.ordinal
     }
 
-    /// How many frames the reader was given.
-    pub fn frames(&self) -> u64 {
-        self.frames
+    /// How the reader wants records.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// What the reader was given, to be compared with what it is later. Between two of these lies no
+    /// read that found a gap.
+    pub fn given(&self) -> Given {
+        // A successful read passes only presence events that it gives.
+        let events = self.presence as u32;
+        Given { frames: self.frames, events, event_bytes: self.event_bytes }
     }
 
     /// Moves behind a chunk that ends with the record `seq`, number `ordinal` of the log.

@@ -25,9 +25,9 @@ mod room;
 mod tests;
 mod wake;
 
-pub use cursor::{Cursor, Form};
+pub use cursor::{Cursor, Form, Given};
 pub use engine::{Engine, Memory, PublisherId, Stamp, Submission, Submitted, Ticket};
 pub use log::{Found, Keep, Log, Mark, Missed};
-pub use registry::{Full, Rooms, RoomsConfig};
-pub use room::{Entered, Entry, Gap, Published, Record, Refusal, Room};
+pub use registry::{Full, Rooms, RoomsConfig, RoomsTally};
+pub use room::{Entered, Entry, Gap, Published, Record, Refusal, Room, Summary};
 pub use wake::{Audience, Doorbell, WorkerId};

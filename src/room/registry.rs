@@ -40,10 +40,36 @@ pub struct RoomsConfig {
 pub(super) struct Home {
     pub(super) config: RoomsConfig,
     pub(super) doorbells: Box<[Doorbell]>,
-    /// Bytes that all logs hold.
+    /// What all rooms hold.
     held: AtomicUsize,
-    /// Publishers that all rooms remember.
     publishers: AtomicUsize,
+    members: AtomicUsize,
+    /// Records that an engine stored later than it was asked, for publishers of this node.
+    pub(super) fed: AtomicU64,
+}
+
+/// What a room holds, as its home counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// Bytes of its log.
+    pub(super) log: usize,
+    /// Publishers that it remembers.
+    pub(super) publishers: usize,
+    /// Members.
+    pub(super) members: usize,
+}
+
+/// What all rooms together hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoomsTally {
+    /// Rooms there are.
+    pub rooms: usize,
+    /// Members, each as often as it is in a room.
+    pub members: usize,
+    /// Bytes of all logs.
+    pub log_bytes: usize,
+    /// Publishers that are remembered, to recognise what they send again.
+    pub publishers: usize,
 }
 
 impl Home {
@@ -53,17 +79,18 @@ impl Home {
         self.config.settings.get()
     }
 
-    /// A room with `before` bytes of log and publishers has so many `now`.
+    /// A room that held so much `before` holds so much `now`.
     #[inline]
-    pub(super) fn handle_held(&self, before: (usize, usize), now: (usize, usize)) {
+    pub(super) fn handle_held(&self, before: Holding, now: Holding) {
         let count = |counter: &AtomicUsize, before: usize, now: usize| {
             // Wraps around for a difference below zero, which is what it should.
             if now != before {
                 counter.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
             }
         };
-        count(&self.held, before.0, now.0);
-        count(&self.publishers, before.1, now.1);
+        count(&self.held, before.log, now.log);
+        count(&self.publishers, before.publishers, now.publishers);
+        count(&self.members, before.members, now.members);
     }
 
     /// How long a publisher is remembered that says nothing more: shorter when there are too many.
@@ -94,8 +121,9 @@ impl Rooms {
     /// No rooms yet.
     pub fn new(config: RoomsConfig) -> Self {
         let doorbells = (0..config.workers).map(|_| Doorbell::default()).collect();
-        let (held, publishers) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let home = Home { config, doorbells, held, publishers };
+        let zero = AtomicUsize::default;
+        let (held, publishers, members) = (zero(), zero(), zero());
+        let home = Home { config, doorbells, held, publishers, members, fed: AtomicU64::new(0) };
         Self {
             home: Arc::new(home),
             rooms: Mutex::default(),
@@ -160,6 +188,23 @@ impl Rooms {
     /// How many rooms there are, and the bytes that their logs hold.
     pub fn totals(&self) -> (usize, usize) {
         (lock(&self.rooms).len(), self.home.held.load(Ordering::Relaxed))
+    }
+
+    /// What they hold. Locks no room.
+    pub fn tally(&self) -> RoomsTally {
+        let rooms = lock(&self.rooms).len();
+        let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        RoomsTally {
+            rooms,
+            members: read(&self.home.members),
+            log_bytes: read(&self.home.held),
+            publishers: read(&self.home.publishers),
+        }
+    }
+
+    /// Publishes that an engine stored later than it was asked.
+    pub fn fed(&self) -> u64 {
+        self.home.fed.load(Ordering::Relaxed)
     }
 
     /// Publishes from the server itself, as `user_id`; makes the room if there is none.

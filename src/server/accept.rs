@@ -87,7 +87,6 @@ fn admit(
     if let Err(error) = configure(&socket, &shared.node.settings().socket) {
         tracing::debug!(%address, %error, "socket options");
     }
-    counters.accepted.fetch_add(1, Ordering::Relaxed);
     let slot = Slot::take(shared);
     if let Some(door) = doors.get(slot.worker().0) {
         let _ = door.send(Accepted { socket, address, slot });

@@ -2,11 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::handler::SendError;
-use crate::id::UserId;
+use crate::id::{ConnectionId, SessionId, UserId};
+use crate::limits::LIST_ENTRIES;
+use crate::peer::Mail;
+use crate::room::{RoomsTally, Summary};
+use crate::server::ask::{self, Connections, Members};
 use crate::server::shared::Shared;
-use crate::session::{Tally, Timings};
+use crate::session::{Metered, Tally, Timings};
+
+/// After how long who was told to go may come back.
+const KICKED_FOR: Duration = Duration::from_secs(5);
 
 /// A running server, from outside; cheap to clone.
 #[derive(Clone)]
@@ -31,7 +39,7 @@ impl Handle {
 
     /// What was counted since the server started.
     pub fn tally(&self) -> Tally {
-        self.shared.node.counters().tally()
+        self.shared.node.tally()
     }
 
     /// How long frames took to handle, by tag, and round trips of heartbeats.
@@ -39,9 +47,57 @@ impl Handle {
         self.shared.node.timings()
     }
 
-    /// Rooms there are, and bytes that their logs hold.
-    pub fn rooms(&self) -> (usize, usize) {
-        self.shared.node.rooms().totals()
+    /// Frames, bytes, errors and handshakes since the server started: by the tags that have a handler.
+    pub fn metered(&self) -> Metered {
+        let router = &self.shared.router;
+        self.shared.node.metered().by_known_tags(|tag| router.get(tag).is_some())
+    }
+
+    /// What all rooms hold.
+    pub fn rooms(&self) -> RoomsTally {
+        self.shared.node.rooms().tally()
+    }
+
+    /// Rooms by name, those after `after`, at most `limit`; and whether there are more.
+    pub fn list_rooms(&self, after: Option<&str>, limit: usize) -> (Vec<Summary>, bool) {
+        let (rooms, more) = self.shared.node.rooms().list(after, limit.clamp(1, LIST_ENTRIES));
+        (rooms.iter().map(|room| room.summarise()).collect(), more)
+    }
+
+    /// The members of a room by name, those after `after`, at most `limit`, and how far each is behind;
+    /// `None` if there is no such room.
+    ///
+    /// Needs a tokio runtime with time. Dropping it leaves nothing behind.
+    pub async fn members(&self, room: &str, after: Option<&str>, limit: usize) -> Option<Members> {
+        ask::members(&self.shared, room, after, limit).await
+    }
+
+    /// How connections are, in the order in which they came, those after `after`, at most `limit`. Only
+    /// those that have said what they speak.
+    ///
+    /// Each is asked, and answers when its task next runs: within a second, or it counts as silent. Needs a
+    /// tokio runtime with time. Dropping it leaves nothing behind.
+    pub async fn connections(&self, after: Option<ConnectionId>, limit: usize) -> Connections {
+        ask::connections(&self.shared, after, limit).await
+    }
+
+    /// Ends one connection: it is told `goaway` with the reason `kicked`, sent what it is owed until now,
+    /// and closed. Whether there is one of that name.
+    pub fn kick(&self, session: &str) -> bool {
+        let Some(id) = SessionId::number(session) else { return false };
+        let peers = self.shared.peers_after(ConnectionId(id.0.saturating_sub(1)));
+        let peer = peers.iter().find(|mailbox| mailbox.session().as_str() == session);
+        peer.inspect(|mailbox| mailbox.post(Mail::Kick { reconnect: KICKED_FOR })).is_some()
+    }
+
+    /// Whether the server has begun to end.
+    pub fn is_draining(&self) -> bool {
+        self.shared.stop.is_cancelled()
+    }
+
+    /// The last second in which its certificate is good, since 1970.
+    pub fn certificate_not_after(&self) -> i64 {
+        self.shared.tls.not_after()
     }
 
     /// Ends the server in order, as its shutdown future does.

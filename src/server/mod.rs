@@ -5,19 +5,19 @@
 //! accept   the loop that takes connections and hands each to the least busy worker
 //! worker   one thread's future: it drives the connections that it is handed, for all their lives
 //! serve    one connection: handshake, choice of protocol, service, goodbye
-//! speaks   what a first byte says about what follows it
 //! drain    how it ends: everyone is told, delivered to, and closed
 //! handle   what an embedding program can do while it runs
+//! ask      what connections say when they are asked how they are
 //! ```
 
 mod accept;
+mod ask;
 mod builder;
 mod drain;
 mod error;
 mod handle;
 mod serve;
 mod shared;
-mod speaks;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
@@ -27,10 +27,10 @@ use std::thread;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
+pub use ask::{Connections, MemberReport, Members};
 pub use builder::Builder;
 pub use error::ServerError;
 pub use handle::Handle;
-pub use speaks::Speaks;
 
 use crate::room::WorkerId;
 use crate::server::shared::Shared;

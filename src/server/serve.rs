@@ -14,31 +14,35 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{Connection, Frames, Protocol, Tls, farewell};
 use crate::http;
 use crate::lines::Lines;
-use crate::peer::{PeerInfo, Vitals};
+use crate::peer::{PeerInfo, Speaks, Vitals};
 use crate::server::accept::Accepted;
 use crate::server::drain;
 use crate::server::shared::{Shared, Slot};
-use crate::server::speaks::Speaks;
-use crate::session::{Closed, Session};
+use crate::session::{Closed, Meter, Session};
 use crate::sync::now;
-use crate::tls::{Alpn, PeerTls};
+use crate::tls::{Alpn, Failure, PeerTls};
 
 /// Begins a connection: makes the handshake and finds out what the peer speaks.
 ///
 /// What follows is a task of its own: what the beginning needs is large, and gone with it.
 pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTracker) {
     let Accepted { socket, address, slot } = accepted;
-    let mut guest = Guest { shared, slot, why: Closed::Broken };
+    let mut guest = Guest { shared, slot };
+    guest.slot.ends(Closed::Broken);
     let Ok(socket) = TcpStream::from_std(socket) else { return };
     let mut stream = match handshake(socket, &guest.shared).await {
         Ok(stream) => stream,
         Err(error) => {
             tracing::debug!(%address, %error, "handshake");
-            guest.why = Closed::Handshake;
+            guest.meter().handle_failure(Failure::of(&error));
+            guest.slot.ends(Closed::Handshake);
             return;
         }
     };
     let tls = PeerTls::of(stream.get_ref().1);
+    if let Some(tls) = tls {
+        guest.meter().handle_handshake(tls);
+    }
     let speaks = match tls.and_then(|tls| tls.alpn) {
         Some(Alpn::Tagwire) => Ok(Speaks::Frames),
         Some(Alpn::Http) => Ok(Speaks::Http),
@@ -48,17 +52,19 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTr
         Ok(Speaks::Frames) => {
             let max_frame = guest.shared.node.settings().limits.frame;
             let frames = Frames::new(guest.shared.router.clone(), max_frame);
-            tasks.spawn(converse(stream, PeerInfo { address, tls }, frames, guest));
+            let info = PeerInfo { address, tls, speaks: Speaks::Frames };
+            tasks.spawn(converse(stream, info, frames, guest));
         }
         Ok(Speaks::Lines) => {
-            tasks.spawn(converse(stream, PeerInfo { address, tls }, Lines::new(), guest));
+            let info = PeerInfo { address, tls, speaks: Speaks::Lines };
+            tasks.spawn(converse(stream, info, Lines::new(), guest));
         }
         Ok(Speaks::Http) => {
             http::serve(stream).await;
-            guest.why = Closed::ByPeer;
+            guest.slot.ends(Closed::ByPeer);
         }
         Err(why) => {
-            guest.why = why;
+            guest.slot.ends(why);
             let (socket, session) = stream.into_inner();
             let within = guest.shared.node.settings().timeouts.write;
             farewell(Tls::new(socket, session), why, within).await;
@@ -66,16 +72,16 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTr
     }
 }
 
-/// A connection as the server counts it, whatever happens to its task: what is accepted is closed once.
+/// A connection from accept to its end.
 struct Guest {
     shared: Arc<Shared>,
     slot: Slot,
-    why: Closed,
 }
 
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.shared.node.counters().handle_closed(self.why);
+impl Guest {
+    /// Where its worker counts, on which it is.
+    fn meter(&self) -> &Meter {
+        self.shared.node.meter(self.slot.worker())
     }
 }
 
@@ -132,12 +138,13 @@ fn converse<P: Protocol>(
         drain::tell(&mailbox);
     }
     async move {
-        guest.why = (&mut connection).await;
+        let why = (&mut connection).await;
+        guest.slot.ends(why);
         let session = connection.session().mailbox().session();
-        tracing::debug!(%session, why = guest.why.as_str(), "closed");
+        tracing::debug!(%session, why = why.as_str(), "closed");
         drop(visit);
         let within = guest.shared.node.settings().timeouts.write;
-        Box::pin(farewell(connection.into_transport(), guest.why, within)).await;
+        Box::pin(farewell(connection.into_transport(), why, within)).await;
     }
 }
 

@@ -7,10 +7,11 @@ use slab::Slab;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::id::ConnectionId;
 use crate::peer::Mailbox;
 use crate::room::WorkerId;
 use crate::router::Router;
-use crate::session::Node;
+use crate::session::{Closed, Node};
 use crate::sync::lock;
 use crate::tls::ServerTls;
 
@@ -55,6 +56,13 @@ impl Shared {
         Visit { shared: self.clone(), key }
     }
 
+    /// Everyone who is connected and has a higher number, in any order.
+    pub(super) fn peers_after(&self, after: ConnectionId) -> Vec<Arc<Mailbox>> {
+        let peers = lock(&self.peers);
+        let later = peers.iter().map(|(_, mailbox)| mailbox).filter(|mailbox| mailbox.id() > after);
+        later.cloned().collect()
+    }
+
     /// Everyone who is connected.
     pub(super) fn peers(&self) -> Vec<Arc<Mailbox>> {
         lock(&self.peers).iter().map(|(_, mailbox)| mailbox.clone()).collect()
@@ -78,11 +86,14 @@ impl Drop for Visit {
     }
 }
 
-/// A connection's place among its worker's: counted from accept until it is dropped.
+/// A connection's place among its worker's: counted from accept until it is dropped, so that what was
+/// accepted is open or closed once, whatever happens to it in between.
 #[derive(Debug)]
 pub(super) struct Slot {
     shared: Arc<Shared>,
     worker: WorkerId,
+    /// How it ended, or would if it were dropped now: before a worker has it, because the server ends.
+    why: Closed,
 }
 
 impl Slot {
@@ -93,7 +104,13 @@ impl Slot {
         if let Some(load) = shared.loads.get(worker) {
             load.fetch_add(1, Ordering::Relaxed);
         }
-        Self { shared: shared.clone(), worker: WorkerId(worker) }
+        shared.node.counters().accepted.fetch_add(1, Ordering::Relaxed);
+        Self { shared: shared.clone(), worker: WorkerId(worker), why: Closed::Drained }
+    }
+
+    /// Says how the connection ends.
+    pub(super) fn ends(&mut self, why: Closed) {
+        self.why = why;
     }
 
     pub(super) fn worker(&self) -> WorkerId {
@@ -103,6 +120,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.shared.node.counters().handle_closed(self.why);
         if let Some(load) = self.shared.loads.get(self.worker.0) {
             load.fetch_sub(1, Ordering::Relaxed);
         }

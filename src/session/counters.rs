@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::session::meter::Metered;
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closed {
@@ -19,11 +21,13 @@ pub enum Closed {
     Handshake,
     /// The server ends.
     Drained,
+    /// Somebody had it end.
+    Kicked,
 }
 
 impl Closed {
     /// All of them, in the order of the counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ByPeer,
         Self::Truncated,
         Self::Broken,
@@ -31,6 +35,7 @@ impl Closed {
         Self::Idle,
         Self::Handshake,
         Self::Drained,
+        Self::Kicked,
     ];
 
     /// The word for it in logs and metrics.
@@ -43,6 +48,7 @@ impl Closed {
             Self::Idle => "idle",
             Self::Handshake => "handshake",
             Self::Drained => "drained",
+            Self::Kicked => "kicked",
         }
     }
 }
@@ -56,16 +62,43 @@ pub struct Counters {
     closed: [AtomicU64; Closed::ALL.len()],
     /// Connections that were refused before their handshake.
     pub refused: AtomicU64,
-    /// Publishes that were accepted.
+    /// Publishes that were accepted of nobody's connection: of handlers, and of the embedding program.
     pub published: AtomicU64,
-    /// Gaps that subscribers were told.
-    pub gaps: AtomicU64,
-    /// Frames that were not understood or not allowed.
-    pub errors: AtomicU64,
     /// Bytes held of frames that are not whole yet.
-    pub unfinished: AtomicU64,
+    pub unfinished: Pool,
     /// Bytes that were sealed for peers who do not take them.
-    pub unsent: AtomicU64,
+    pub unsent: Pool,
+}
+
+/// Bytes that connections hold together, and how many of them hold any.
+#[derive(Debug, Default)]
+pub struct Pool {
+    bytes: AtomicU64,
+    holders: AtomicU64,
+}
+
+impl Pool {
+    /// All of it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many connections have a part in it.
+    pub fn holders(&self) -> u64 {
+        self.holders.load(Ordering::Relaxed)
+    }
+
+    /// A connection that held so much `before` holds so much `now`.
+    pub fn handle_held(&self, before: u64, now: u64) {
+        // First more, then less: no counter ever falls below zero.
+        self.bytes.fetch_add(now, Ordering::Relaxed);
+        self.bytes.fetch_sub(before, Ordering::Relaxed);
+        if before == 0 && now > 0 {
+            self.holders.fetch_add(1, Ordering::Relaxed);
+        } else if before > 0 && now == 0 {
+            self.holders.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Counters at one moment.
@@ -79,16 +112,18 @@ pub struct Tally {
     pub closed: [u64; Closed::ALL.len()],
     /// Connections that were refused before their handshake.
     pub refused: u64,
-    /// Publishes that were accepted.
+    /// Publishes that are in a log, whoever made them.
     pub published: u64,
     /// Gaps that subscribers were told.
     pub gaps: u64,
-    /// Frames that were not understood or not allowed.
+    /// Errors that peers were told of.
     pub errors: u64,
     /// Bytes held of frames that are not whole yet.
     pub unfinished: u64,
     /// Bytes that were sealed for peers who do not take them.
     pub unsent: u64,
+    /// Connections that take nothing now although they are owed something.
+    pub blocked: u64,
 }
 
 impl Counters {
@@ -98,8 +133,8 @@ impl Counters {
         self.closed[index].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
-    pub fn tally(&self) -> Tally {
+    /// What was counted so far, with what the workers' meters did.
+    pub(super) fn tally(&self, metered: &Metered, fed: u64) -> Tally {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // Closed before accepted: a connection that ends in between is not counted as less than open.
         let closed = std::array::from_fn(|i| read(&self.closed[i]));
@@ -109,11 +144,12 @@ impl Counters {
             open: accepted.saturating_sub(closed.iter().sum()),
             closed,
             refused: read(&self.refused),
-            published: read(&self.published),
-            gaps: read(&self.gaps),
-            errors: read(&self.errors),
-            unfinished: read(&self.unfinished),
-            unsent: read(&self.unsent),
+            published: read(&self.published) + metered.published + fed,
+            gaps: metered.gaps.iter().sum(),
+            errors: metered.errors.iter().sum(),
+            unfinished: self.unfinished.bytes(),
+            unsent: self.unsent.bytes(),
+            blocked: self.unsent.holders(),
         }
     }
 }

@@ -8,10 +8,12 @@ mod clients;
 mod counters;
 mod hello;
 mod join;
+mod meter;
 mod node;
 mod problem;
 mod publish;
 mod pull;
+mod report;
 mod seat;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 pub use clients::{Clients, Identity};
-pub use counters::{Closed, Counters, Tally};
+pub use counters::{Closed, Counters, Pool, Tally};
+pub use meter::{Delivery, Flow, GAP_REASONS, Meter, Metered, STATUSES, TagTally};
 pub use node::Node;
 pub use problem::Problem;
 pub use timings::Timings;
@@ -32,27 +35,12 @@ pub use timings::Timings;
 use crate::id::{ClientId, PublishId, RoomName, Seq, UserId};
 use crate::latency::Histogram;
 use crate::limits::UNREAD_BYTES;
-use crate::peer::{Mailbox, PeerInfo, Vitals};
+use crate::peer::{Mailbox, PeerInfo, Traffic, Vitals};
 use crate::room::{PublisherId, WorkerId};
 use crate::session::hello::Takeover;
 use crate::session::seat::Seat;
 use crate::sync::wall_ms;
-use crate::wire::{Event, Header, RequestId, Tag, encode_event};
-
-/// Bytes and frames of one connection, and what went wrong.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Traffic {
-    /// Bytes that arrived, after decryption.
-    pub bytes_in: u64,
-    /// Bytes that were sent, before encryption.
-    pub bytes_out: u64,
-    /// Frames, or lines, that arrived.
-    pub frames_in: u64,
-    /// Frames that were sent.
-    pub frames_out: u64,
-    /// Errors that were answered.
-    pub errors: u64,
-}
+use crate::wire::{Code, Event, Header, RequestId, Tag, encode_event};
 
 /// One peer's session.
 #[derive(Debug)]
@@ -187,6 +175,31 @@ impl Session {
         now.saturating_duration_since(self.opened)
     }
 
+    /// Where its worker counts.
+    #[inline]
+    pub fn meter(&self) -> &Meter {
+        self.node.meter(self.worker)
+    }
+
+    /// Counts a frame or line that arrived.
+    #[inline]
+    pub fn handle_received(&mut self, tag: Tag, bytes: usize) {
+        self.traffic.frames_in += 1;
+        self.meter().handle_received(tag, bytes);
+    }
+
+    /// Counts a frame or line that was added to what is sent.
+    #[inline]
+    pub fn handle_sent(&mut self, tag: Tag, bytes: usize) {
+        self.traffic.frames_out += 1;
+        self.meter().handle_sent(tag, 1, bytes);
+    }
+
+    /// Counts an error that the peer is told of.
+    pub fn handle_told(&self, code: Code) {
+        self.meter().handle_error(code);
+    }
+
     /// Counts a frame that was handled.
     pub fn handle_handled(&mut self, tag: Tag, took: Duration) {
         self.handled.get_or_insert_default().record(took);
@@ -251,7 +264,7 @@ impl Session {
 
     /// Sends a frame to the peer, before any room's records. A payload has at most `max_frame` bytes.
     pub fn send(&mut self, tag: Tag, payload: &[u8]) {
-        self.traffic.frames_out += 1;
+        self.handle_sent(tag, Header::LEN + payload.len());
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         self.outbox.extend_from_slice(&Header { tag, length }.encode());
         self.outbox.extend_from_slice(payload);
@@ -259,8 +272,9 @@ impl Session {
 
     /// Says something to the peer as a CONTROL frame.
     pub fn say(&mut self, id: Option<&RequestId>, event: &Event<'_>) {
-        self.traffic.frames_out += 1;
+        let before = self.outbox.len();
         encode_event(&mut self.outbox, id, event);
+        self.handle_sent(Tag::CONTROL, self.outbox.len() - before);
     }
 
     /// Counts an error that is about to be answered; whether it is one too many.

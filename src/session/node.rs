@@ -8,9 +8,10 @@ use arc_swap::Guard;
 use crate::id::{ConnectionId, NodeId, RoomName, SessionId, UserId};
 use crate::limits::{Live, Settings};
 use crate::peer::Mailbox;
-use crate::room::{Engine, Full, Published, PublisherId, Rooms, RoomsConfig};
+use crate::room::{Engine, Full, Published, PublisherId, Rooms, RoomsConfig, WorkerId};
+use crate::session::meter::{Meter, Metered, Meters};
 use crate::session::timings::TimingsByWorker;
-use crate::session::{Clients, Counters, Timings};
+use crate::session::{Clients, Counters, Tally, Timings};
 use crate::sync::wall_ms;
 
 /// What all sessions of a server share.
@@ -21,6 +22,7 @@ pub struct Node {
     rooms: Rooms,
     clients: Clients,
     counters: Counters,
+    meters: Meters,
     pub(super) timings: TimingsByWorker,
     /// Connections and named clients are numbered together, so that both can be publishers.
     numbers: AtomicU64,
@@ -42,6 +44,7 @@ impl Node {
             rooms,
             clients: Clients::default(),
             counters: Counters::default(),
+            meters: Meters::new(workers),
             timings: TimingsByWorker::new(workers),
             numbers: AtomicU64::new(1),
         }
@@ -76,6 +79,22 @@ impl Node {
     /// What it counts.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Where a worker counts its traffic; to be written to by that worker's thread alone.
+    #[inline]
+    pub fn meter(&self, worker: WorkerId) -> &Meter {
+        self.meters.of(worker)
+    }
+
+    /// What all workers counted so far.
+    pub fn metered(&self) -> Metered {
+        self.meters.sum()
+    }
+
+    /// What was counted so far, in all.
+    pub fn tally(&self) -> Tally {
+        self.counters.tally(&self.metered(), self.rooms.fed())
     }
 
     /// How long things took.
@@ -123,7 +142,12 @@ impl Node {
         }
         match self.rooms.publish(&room, user_id, body, wall_ms()) {
             Ok(Published::Refused(reason)) => Err(reason),
-            Ok(Published::Stored(..) | Published::Known(..) | Published::Later) => Ok(()),
+            Ok(Published::Stored(..)) => {
+                self.counters.published.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            // What is stored later is counted then.
+            Ok(Published::Known(..) | Published::Later) => Ok(()),
             Err(Full) => Err("too_many_rooms"),
         }
     }

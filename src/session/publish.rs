@@ -1,7 +1,5 @@
 //! Publishing: to the current room, or to a channel with a number; and waking rooms once per read.
 
-use std::sync::atomic::Ordering;
-
 use crate::id::{Channel, PublishId};
 use crate::room::{Published, Ticket};
 use crate::session::{Problem, Session};
@@ -66,7 +64,7 @@ impl Session {
             Published::Stored(id, seq) => {
                 seat.published = true;
                 seat.owe_ack(id, seq);
-                self.node.counters().published.fetch_add(1, Ordering::Relaxed);
+                self.node.meter(self.worker).handle_published();
                 Ok(())
             }
             Published::Known(id, seq) => {

@@ -1,14 +1,13 @@
 //! What a session is owed of its rooms: runs of records, as its cursors come by them.
 
-use std::sync::atomic::Ordering;
-
 use bytes::{Bytes, BytesMut};
 
 use crate::limits::SlowPolicy;
-use crate::room::Gap;
+use crate::peer::Speaks;
+use crate::room::{Form, Gap, Given};
 use crate::session::seat::Seat;
-use crate::session::{Problem, Session};
-use crate::wire::{Code, Event, encode_event};
+use crate::session::{Delivery, Meter, Problem, Session};
+use crate::wire::{Code, Event, Tag, encode_event};
 
 impl Session {
     /// Whether a room has something for this session.
@@ -46,9 +45,16 @@ impl Session {
         out: &mut Vec<Bytes>,
     ) -> Result<usize, Problem> {
         let seat = &mut self.seats[index];
+        let meter = self.node.meter(self.worker);
+        // Lines are counted when they are made of these frames.
+        let frames = self.info.speaks == Speaks::Frames;
         if let Some(gap) = seat.gap.take() {
             let frame = gap_frame(seat, &gap);
             self.traffic.frames_out += 1;
+            meter.handle_gap(gap.reason, gap.missed.count);
+            if frames {
+                meter.handle_sent(Tag::CONTROL, 1, frame.len());
+            }
             let len = frame.len();
             out.push(frame);
             return Ok(len);
@@ -56,17 +62,20 @@ impl Session {
         let Some(cursor) = &mut seat.cursor else { return Ok(0) };
         // First note the news, then read: what comes in between is news once more.
         let news = seat.room.news();
-        let frames = cursor.frames();
+        let before = cursor.given();
         match seat.room.read(cursor, budget, out) {
             Ok(taken) => {
-                self.traffic.frames_out += cursor.frames() - frames;
+                let given = cursor.given().since(before);
+                self.traffic.frames_out += u64::from(given.frames);
+                if frames {
+                    count(meter, cursor.form(), given, taken);
+                }
                 if taken < budget {
                     seat.seen = Some(news);
                 }
                 Ok(taken)
             }
             Err(gap) => {
-                self.node.counters().gaps.fetch_add(1, Ordering::Relaxed);
                 if self.node.settings().rooms.slow == SlowPolicy::Disconnect {
                     let message = "fell behind further than the room keeps";
                     return Err(Problem::new(Code::SlowConsumer, message));
@@ -75,6 +84,22 @@ impl Session {
                 Ok(0)
             }
         }
+    }
+}
+
+/// Counts what one read of a room gave, `taken` bytes.
+#[inline]
+fn count(meter: &Meter, form: Form, given: Given, taken: usize) {
+    let events = u64::from(given.events);
+    let (records, bytes) = (u64::from(given.frames) - events, taken - given.event_bytes as usize);
+    let (tag, how) = match form {
+        Form::Data => (Tag::DATA, Delivery::Data),
+        Form::Message => (Tag::MESSAGE, Delivery::Message),
+    };
+    meter.handle_sent(tag, records, bytes);
+    meter.handle_delivered(how, records, bytes);
+    if events > 0 {
+        meter.handle_sent(Tag::CONTROL, events, given.event_bytes as usize);
     }
 }
 

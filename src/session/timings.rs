@@ -1,4 +1,5 @@
-//! How long frames took to handle, by tag, and how long round trips were: histograms of a whole server.
+//! How long frames took to handle, by tag, how long round trips were, and how late who was slow:
+//! histograms of a whole server.
 //!
 //! Each worker adds to its own, so that nobody waits; who asks gets the sum.
 
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::latency::Histogram;
+use crate::latency::Durations;
 use crate::room::WorkerId;
 use crate::sync::lock;
 use crate::wire::Tag;
@@ -15,9 +16,11 @@ use crate::wire::Tag;
 #[derive(Clone, Debug, Default)]
 pub struct Timings {
     /// From decoded to handled, by tag; of lines, under [`Timings::LINES`].
-    pub handled: BTreeMap<Tag, Histogram>,
+    pub handled: BTreeMap<Tag, Durations>,
     /// Round trips of heartbeats.
-    pub round_trips: Histogram,
+    pub round_trips: Durations,
+    /// How old the record was at which a peer went on that had taken nothing for a while.
+    pub lags: Durations,
 }
 
 impl Timings {
@@ -29,6 +32,7 @@ impl Timings {
             self.handled.entry(tag).or_default().merge(histogram);
         }
         self.round_trips.merge(&other.round_trips);
+        self.lags.merge(&other.lags);
     }
 }
 
@@ -50,6 +54,12 @@ impl TimingsByWorker {
     pub(super) fn handle_round_trip(&self, worker: WorkerId, took: Duration) {
         if let Some(timings) = self.0.get(worker.0) {
             lock(timings).round_trips.record(took);
+        }
+    }
+
+    pub(super) fn handle_lag(&self, worker: WorkerId, age: Duration) {
+        if let Some(timings) = self.0.get(worker.0) {
+            lock(timings).lags.record(age);
         }
     }
 

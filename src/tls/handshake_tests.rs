@@ -90,6 +90,7 @@ fn our_client_gets_the_best_of_everything() {
         key_exchange: "X25519MLKEM768",
         cipher: "TLS_AES_128_GCM_SHA256",
         alpn: Some(Alpn::Tagwire),
+        resumed: false,
     };
     assert_eq!(PeerTls::of(&server), Some(expected));
     assert_eq!(PeerTls::of(&client), Some(expected));

@@ -8,6 +8,7 @@
 mod chain;
 mod client;
 mod error;
+mod failure;
 mod issue;
 mod peer;
 mod pem;
@@ -30,6 +31,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 
 pub use client::ClientTls;
 pub use error::TlsError;
+pub use failure::Failure;
 pub use issue::{DevCerts, Identity, IssueError, Options};
 pub use peer::{Alpn, PeerTls};
 pub use server::ServerTls;

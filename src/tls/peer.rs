@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion};
+use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
 
 /// A protocol that the server offers by ALPN (docs/protocol.md, section 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alpn {
     /// `tagwire/1`: frames.
     Tagwire,
@@ -38,7 +38,7 @@ impl fmt::Display for Alpn {
 }
 
 /// What one handshake settled. The words are few and fixed, so they can be labels of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerTls {
     /// `TLSv1.3` or `TLSv1.2`.
     pub version: &'static str,
@@ -48,6 +48,8 @@ pub struct PeerTls {
     pub cipher: &'static str,
     /// The protocol chosen by ALPN; `None` if the client offered none.
     pub alpn: Option<Alpn>,
+    /// Whether an earlier session was gone on with, by a ticket, instead of a full handshake.
+    pub resumed: bool,
 }
 
 impl PeerTls {
@@ -64,6 +66,7 @@ impl PeerTls {
                 .map_or("none", |group| key_exchange(group.name())),
             cipher: cipher(connection.negotiated_cipher_suite()?.suite()),
             alpn: Alpn::ALL.into_iter().find(|alpn| offered == Some(alpn.as_bytes())),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
         })
     }
 }

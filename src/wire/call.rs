@@ -48,6 +48,20 @@ pub enum Status {
     Forbidden = 5,
 }
 
+impl Status {
+    /// A word for it, for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::NoHandler => "no_handler",
+            Self::Busy => "busy",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
 /// A CALL too short to name its call and tag; there is no `call_id` to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadCall {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tagwire::connection::{Connection, Frames, Plain};
 use tagwire::id::NodeId;
 use tagwire::limits::Settings;
-use tagwire::peer::{PeerInfo, Vitals};
+use tagwire::peer::{PeerInfo, Speaks, Vitals};
 use tagwire::room::{Memory, WorkerId};
 use tagwire::router::Router;
 use tagwire::session::{Closed, Node, Session};
@@ -34,7 +34,11 @@ fn connection(node: &Arc<Node>, pipe: usize) -> (Pipe, DuplexStream) {
     let now = Instant::now();
     let settings = node.settings();
     let vitals = Vitals::new(now, true, &settings.timeouts, &settings.heartbeat);
-    let info = Arc::new(PeerInfo { address: ([127, 0, 0, 1], 1).into(), tls: None });
+    let info = Arc::new(PeerInfo {
+        address: ([127, 0, 0, 1], 1).into(),
+        tls: None,
+        speaks: Speaks::Frames,
+    });
     let mailbox = node.mailbox();
     let session = Session::new(node.clone(), WorkerId(0), mailbox, info, vitals, now);
     let frames = Frames::new(Arc::new(Router::new()), settings.limits.frame);
@@ -128,7 +132,7 @@ async fn a_connection_dropped_after_any_number_of_polls_leaves_nothing_behind() 
             assert_eq!((&names[..], more), (&["watcher"][..], false));
             let other = node.rooms().get("other");
             assert!(other.is_none_or(|room| room.members(None, 10).0.is_empty()));
-            assert_eq!(node.counters().tally().unfinished, 0, "{piece} {polls}");
+            assert_eq!(node.tally().unfinished, 0, "{piece} {polls}");
             watching.abort();
         }
     }

@@ -46,7 +46,7 @@ async fn rooms_in_all_are_bounded_and_an_unused_one_gives_its_place_back() {
     peer.expect_error("too_many_rooms").await;
     peer.request(json!({"op": "leave", "room_id": "b"}), "left").await;
     peer.join("c", "ann").await;
-    assert_eq!(server.handle().rooms().0, 2);
+    assert_eq!(server.handle().rooms().rooms, 2);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 mod cancel;
 #[cfg(feature = "cli")]
 mod cli;
+mod counters;
 mod docs;
 mod drain;
 mod errors;

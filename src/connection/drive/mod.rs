@@ -19,10 +19,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use self::write::Unsent;
 use crate::connection::share::Share;
 use crate::connection::{Protocol, Transport};
-use crate::peer::{Bell, Due, Mail};
-use crate::session::{Closed, Problem, Session};
+use crate::peer::{Bell, Due, Mail, Report};
+use crate::session::{Closed, Problem, Session, Timings};
 use crate::sync::{now as clock, wall_ms};
-use crate::wire::{Code, Event};
+use crate::wire::{Code, Event, Tag};
 
 /// Bytes that one read takes, at most.
 const READ_BYTES: usize = 64 << 10;
@@ -138,7 +138,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         }
         match self.phase {
             Phase::Failing(why) if unsent == Unsent::Nothing => return Poll::Ready(why),
-            Phase::Ending(why) if unsent == Unsent::Nothing && self.protocol.is_idle() => {
+            Phase::Ending(why) if unsent == Unsent::Nothing && self.protocol.in_flight() == 0 => {
                 return Poll::Ready(why);
             }
             _ => {}
@@ -180,6 +180,8 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             | Mail::GoAway { .. }
                 if matches!(self.phase, Phase::Failing(_)) => {}
             Mail::Frame(frame) => {
+                let tag = frame.first().map_or(Timings::LINES, |&tag| Tag::from_byte(tag));
+                self.session.meter().handle_sent(tag, 1, frame.len());
                 self.letter_bytes += frame.len();
                 self.letters.push(frame);
             }
@@ -217,12 +219,26 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 self.protocol.say(&mut self.session, &Event::GoAway { reason, reconnect_ms });
                 self.end(Closed::Drained);
             }
+            Mail::Kick { reconnect } => {
+                let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
+                let event = Event::GoAway { reason: "kicked", reconnect_ms };
+                self.protocol.say(&mut self.session, &event);
+                self.end(Closed::Kicked);
+            }
+            // Whoever asked may be gone: nobody else misses the answer.
+            Mail::Report(asker) => drop(asker.send(self.report())),
             Mail::ShutDown => {
                 let problem = Problem::new(Code::ShuttingDown, "the server ends now");
                 self.fail(&problem, Closed::Drained);
             }
         }
         Ok(())
+    }
+
+    /// How it is, for whoever asked.
+    fn report(&self) -> Report {
+        let report = self.session.report(clock(), wall_ms());
+        Report { blocked: self.blocked, in_flight: self.protocol.in_flight(), ..report }
     }
 
     /// Does what is due; how the connection ends, if it ends at once.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{Connection, Phase, Scratch};
 use crate::connection::{Protocol, Transport};
 use crate::session::Closed;
-use crate::sync::now as clock;
+use crate::sync::{now as clock, wall_ms};
 
 /// Writes of one turn.
 const WRITES: usize = 4;
@@ -71,6 +71,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 if std::mem::take(&mut self.blocked) {
                     self.unsent.set(0);
                     self.session.vitals.handle_blocked(clock(), false);
+                    self.session.handle_unblocked(wall_ms());
                 }
                 Ok(true)
             }
@@ -80,7 +81,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                     self.session.vitals.handle_progress(now);
                 }
                 if !std::mem::replace(&mut self.blocked, true) {
-                    self.unsent.set(self.sealed);
+                    self.unsent.set(self.sealed.max(1));
                     self.session.vitals.handle_blocked(now, true);
                     self.unpin();
                 }

@@ -9,9 +9,11 @@
 //! trim    what leaves: by age and size, or because memory is short
 //! seek    where a reader begins
 //! read    what a reader gets
+//! lag     how far a reader is behind
 //! ```
 
 mod append;
+mod lag;
 mod read;
 mod seek;
 mod trim;

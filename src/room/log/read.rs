@@ -43,7 +43,8 @@ impl Log {
         while taken < budget {
             if let Some(frame) = self.presence_at(cursor) {
                 taken += frame.len();
-                cursor.frames += 1;
+                cursor.frames = cursor.frames.wrapping_add(1);
+                cursor.event_bytes = cursor.event_bytes.wrapping_add(frame.len() as u32);
                 cursor.presence += 1;
                 out.push(frame);
                 continue;

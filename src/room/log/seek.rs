@@ -20,6 +20,7 @@ impl Log {
             presence: self.end_presence(),
             presence_end: u64::MAX,
             frames: 0,
+            event_bytes: 0,
         }
     }
 

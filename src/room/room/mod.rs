@@ -16,11 +16,12 @@ pub use self::enter::{Entered, Entry, Refusal};
 pub use self::publish::{Published, Record};
 
 use crate::id::{Channel, RoomName, Seq, SessionId, UserId};
+use crate::peer::Lag;
 use crate::room::Cursor;
 use crate::room::engine::PublisherId;
 use crate::room::log::{Keep, Log, Missed};
 use crate::room::publisher::Publisher;
-use crate::room::registry::Home;
+use crate::room::registry::{Holding, Home};
 use crate::room::wake::{Audience, WorkerId};
 use crate::sync::lock;
 use crate::wire::GapReason;
@@ -55,8 +56,8 @@ struct State {
     /// When they were last looked through for those to forget, and the time as the room knows it.
     tidied_ms: u64,
     now_ms: u64,
-    /// Bytes of the log, and publishers, that the home has counted.
-    counted: (usize, usize),
+    /// What the home has counted.
+    counted: Holding,
     /// Removed from the registry: whoever found it there too late looks again.
     gone: bool,
 }
@@ -74,6 +75,27 @@ pub struct Gap {
     pub missed: Missed,
     /// Why.
     pub reason: GapReason,
+}
+
+/// What there is to say of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Its name.
+    pub name: RoomName,
+    /// The name of its numbering's life.
+    pub epoch: Arc<str>,
+    /// Members, those included that hear nothing and are not announced.
+    pub members: usize,
+    /// The number of the next record, if the engine numbers by one.
+    pub next_seq: Seq,
+    /// Records that it keeps.
+    pub records: u64,
+    /// Bytes that its log holds.
+    pub log_bytes: usize,
+    /// When the oldest record was accepted that it keeps, milliseconds since 1970.
+    pub oldest_ms: Option<u64>,
+    /// When the newest was.
+    pub newest_ms: Option<u64>,
 }
 
 impl Room {
@@ -145,21 +167,61 @@ impl Room {
     /// Members that are announced: at most `limit`, by name, those after `after`; and whether there are
     /// more.
     pub fn members(&self, after: Option<&str>, limit: usize) -> (Vec<(UserId, SessionId)>, bool) {
+        self.page(after, limit, false)
+    }
+
+    /// The same with those who hear nothing and are not announced.
+    pub fn everyone(&self, after: Option<&str>, limit: usize) -> (Vec<(UserId, SessionId)>, bool) {
+        self.page(after, limit, true)
+    }
+
+    fn page(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+        hidden: bool,
+    ) -> (Vec<(UserId, SessionId)>, bool) {
         let state = lock(&self.state);
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut present = state
+        let mut wanted = state
             .members
             .range::<str, _>((from, Bound::Unbounded))
-            .filter(|(_, member)| !member.hidden)
+            .filter(|(_, member)| hidden || !member.hidden)
             .map(|(user, member)| (user.clone(), member.session.clone()));
-        let page = present.by_ref().take(limit).collect();
-        (page, present.next().is_some())
+        let page = wanted.by_ref().take(limit).collect();
+        (page, wanted.next().is_some())
     }
 
     /// Members that are announced, and the number of the next record.
     pub fn summary(&self) -> (usize, Seq) {
         let state = lock(&self.state);
         (state.present, Seq(state.log.last().seq.0 + 1))
+    }
+
+    /// What there is to say of it, for whoever asks.
+    pub fn summarise(&self) -> Summary {
+        let state = lock(&self.state);
+        let (log, last) = (&state.log, state.log.last());
+        Summary {
+            name: self.name.clone(),
+            epoch: self.epoch.clone(),
+            members: state.members.len(),
+            next_seq: Seq(last.seq.0 + 1),
+            records: log.kept(),
+            log_bytes: log.held_bytes(),
+            oldest_ms: log.oldest_ms(),
+            newest_ms: Some(last.time_ms).filter(|_| log.kept() > 0),
+        }
+    }
+
+    /// How far a cursor is behind.
+    pub fn lag(&self, cursor: &Cursor, now_ms: u64) -> Lag {
+        lock(&self.state).log.lag(cursor, now_ms)
+    }
+
+    /// How old the oldest record is that a cursor has not read; `None` if it has read all.
+    pub fn age(&self, cursor: &Cursor, now_ms: u64) -> Option<Duration> {
+        lock(&self.state).log.age(cursor, now_ms)
     }
 
     /// Does what time asks for: old records leave, engines that do not answer are given up, publishers
@@ -216,9 +278,10 @@ impl Room {
         }
     }
 
-    /// Tells the home how many bytes the log holds by now, and how many publishers are remembered.
+    /// Tells the home how much the room holds by now.
     fn count(&self, state: &mut State) {
-        let now = (state.log.held_bytes(), state.publishers.len());
+        let (log, publishers) = (state.log.held_bytes(), state.publishers.len());
+        let now = Holding { log, publishers, members: state.members.len() };
         if now != state.counted {
             self.home.handle_held(state.counted, now);
             state.counted = now;

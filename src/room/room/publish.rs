@@ -140,6 +140,9 @@ impl Room {
             return;
         }
         let awaiting = self.admit(&mut guard, record);
+        if record.ticket.is_some() {
+            self.home.fed.fetch_add(1, Ordering::Relaxed);
+        }
         if let (Some(mailbox), Some(ticket)) = (awaiting, record.ticket) {
             let (room, publish_id) = (self.name.clone(), ticket.publish_id);
             mailbox.post(Mail::Ack { room, publish_id, seq: record.stamp.seq });

@@ -129,3 +129,15 @@ pub enum GapReason {
     /// The log lost its end, and uses numbers again.
     Regressed,
 }
+
+impl GapReason {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trimmed => "trimmed",
+            Self::Behind => "behind",
+            Self::Epoch => "epoch",
+            Self::Regressed => "regressed",
+        }
+    }
+}

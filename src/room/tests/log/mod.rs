@@ -258,7 +258,8 @@ impl Pair {
     /// Reads once, and compares every byte; how many records, or what was missed.
     fn read(&mut self, number: usize, budget: usize) -> Result<usize, Missed> {
         let mut reader = self.readers.swap_remove(number);
-        let (mut out, frames) = (Vec::new(), reader.cursor.frames());
+        let (mut out, frames) = (Vec::new(), reader.cursor.given());
+        let event = reader.event;
         let behind = self.log.is_behind(&reader.cursor);
         let lost_event = reader.event < self.model.first_event;
         let result = match self.log.read(&mut reader.cursor, budget, &mut out) {
@@ -279,7 +280,9 @@ impl Pair {
                 assert_eq!(given.len(), bytes, "more than the model has, or over budget");
                 assert_eq!(taken, bytes);
                 assert!(taken == 0 || taken - last < budget);
-                assert_eq!(reader.cursor.frames() - frames, count as u64);
+                let given = reader.cursor.given().since(frames);
+                let events = (reader.event - event) as u32;
+                assert_eq!((given.frames, given.events), (count as u32, events));
                 assert!(taken == 0 || behind);
                 if taken < budget {
                     assert!(!self.log.is_behind(&reader.cursor));
