@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection::Protocol;
@@ -64,6 +64,7 @@ impl Protocol for Frames {
                 Some(Decoded::Refused(header)) => {
                     // Its payload is thrown away as it comes, or never does.
                     session.handle_received(header.tag, Header::LEN);
+                    session.tap_received(header.tag, header.length as usize, &[]);
                     if let Some(problem) = refusal {
                         complain(session, &problem, since)?;
                     }
@@ -71,6 +72,7 @@ impl Protocol for Frames {
                 Some(Decoded::Frame(frame)) => {
                     let tag = frame.tag;
                     session.handle_received(tag, Header::LEN + frame.payload.len());
+                    session.tap_received(tag, frame.payload.len(), frame.payload);
                     if self.desk.handle(session, tag, frame.payload, since)? {
                         // One reading of the clock per frame: one ends where the next begins.
                         let done = clock();
@@ -132,7 +134,7 @@ impl Protocol for Frames {
 
     fn ping(&mut self, session: &mut Session, number: u64) {
         let opaque = number.to_be_bytes();
-        append(session, Tag::HEARTBEAT, |outbox| {
+        session.put(Tag::HEARTBEAT, |outbox| {
             Heartbeat { kind: HeartbeatKind::Ping, opaque: &opaque }.encode(outbox);
         });
     }
@@ -199,7 +201,7 @@ impl Desk {
         if handler.is_none() {
             session.meter().handle_result(tag, Status::NoHandler);
             let answer = Answer { call_id, status: Status::NoHandler, payload: &[] };
-            append(session, Tag::ANSWER, |outbox| answer.encode(outbox));
+            session.put(Tag::ANSWER, |outbox| answer.encode(outbox));
             return Ok(true);
         }
         let payload = Bytes::copy_from_slice(payload);
@@ -279,7 +281,7 @@ fn answer(session: &mut Session, parcel: Parcel) {
     }
     if let Some(call_id) = call_id {
         let answer = Answer { call_id, status, payload: &reply };
-        append(session, Tag::ANSWER, |outbox| answer.encode(outbox));
+        session.put(Tag::ANSWER, |outbox| answer.encode(outbox));
         return;
     }
     let problem = |code, message: String| Problem::new(code, message).with_tag(tag);
@@ -303,13 +305,4 @@ fn answer(session: &mut Session, parcel: Parcel) {
 fn tell(session: &mut Session, problem: &Problem) {
     session.handle_told(problem.code);
     session.say(problem.id.as_ref(), &Event::Error(problem.event()));
-}
-
-/// Adds a frame to what is sent.
-fn append(session: &mut Session, tag: Tag, encode: impl FnOnce(&mut BytesMut)) {
-    let outbox = session.outbox();
-    let before = outbox.len();
-    encode(outbox);
-    let bytes = outbox.len() - before;
-    session.handle_sent(tag, bytes);
 }

@@ -22,9 +22,8 @@ impl InPlace for Heartbeat {
         let beat = Beat::parse(payload).map_err(|bad| problem(&bad))?;
         match beat.kind {
             HeartbeatKind::Ping => {
-                session.handle_sent(Tag::HEARTBEAT, Header::LEN + payload.len());
                 let pong = Beat { kind: HeartbeatKind::Pong, opaque: beat.opaque };
-                pong.encode(session.outbox());
+                session.put(Tag::HEARTBEAT, |outbox| pong.encode(outbox));
             }
             HeartbeatKind::Pong => {
                 if let Ok(number) = beat.opaque.try_into().map(u64::from_be_bytes) {

@@ -84,7 +84,11 @@ impl Protocol for Lines {
             self.uncounted += part.len();
             let Some(line) = self.collect(part) else { continue };
             session.handle_received(Timings::LINES, std::mem::take(&mut self.uncounted));
-            if let Err(problem) = line.and_then(|line| act::act(session, &line, since)) {
+            let acted = line.and_then(|line| {
+                session.tap_received(Timings::LINES, line.len(), &line);
+                act::act(session, &line, since)
+            });
+            if let Err(problem) = acted {
                 complain(session, &problem, since)?;
             }
             let done = clock();
@@ -147,10 +151,10 @@ impl Protocol for Lines {
 
 /// Adds a line to what the person is told. It must be harmless already.
 fn say(session: &mut Session, line: &str) {
-    session.handle_sent(Timings::LINES, line.len() + 1);
-    let out = session.outbox();
-    out.put_slice(line.as_bytes());
-    out.put_u8(b'\n');
+    session.put(Timings::LINES, |outbox| {
+        outbox.put_slice(line.as_bytes());
+        outbox.put_u8(b'\n');
+    });
 }
 
 /// Tells the person what is wrong.

@@ -11,7 +11,7 @@ use crate::peer::Mail;
 use crate::room::{RoomsTally, Summary};
 use crate::server::ask::{self, Connections, Members};
 use crate::server::shared::Shared;
-use crate::session::{Metered, Tally, Timings};
+use crate::session::{Metered, Tally, Tap, TapFilter, Timings};
 
 /// After how long who was told to go may come back.
 const KICKED_FOR: Duration = Duration::from_secs(5);
@@ -88,6 +88,11 @@ impl Handle {
         let peers = self.shared.peers_after(ConnectionId(id.0.saturating_sub(1)));
         let peer = peers.iter().find(|mailbox| mailbox.session().as_str() == session);
         peer.inspect(|mailbox| mailbox.post(Mail::Kick { reconnect: KICKED_FOR })).is_some()
+    }
+
+    /// Shows frames as they come and go, of all connections or some; see [`TapFilter`].
+    pub fn tap(&self, filter: TapFilter) -> Tap {
+        Tap::new(self.shared.node.clone(), filter)
     }
 
     /// Whether the server has begun to end.

@@ -15,6 +15,7 @@ mod publish;
 mod pull;
 mod report;
 mod seat;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod timings;
@@ -30,6 +31,7 @@ pub use counters::{Closed, Counters, Pool, Tally};
 pub use meter::{Delivery, Flow, GAP_REASONS, Meter, Metered, STATUSES, TagTally};
 pub use node::Node;
 pub use problem::Problem;
+pub use tap::{Tap, TapFilter, Tapped, Way};
 pub use timings::Timings;
 
 use crate::id::{ClientId, PublishId, RoomName, Seq, UserId};
@@ -188,11 +190,14 @@ impl Session {
         self.meter().handle_received(tag, bytes);
     }
 
-    /// Counts a frame or line that was added to what is sent.
-    #[inline]
-    pub fn handle_sent(&mut self, tag: Tag, bytes: usize) {
+    /// Adds a frame, or a line, to what is sent before any room's records, and counts it.
+    pub fn put(&mut self, tag: Tag, encode: impl FnOnce(&mut BytesMut)) {
+        let before = self.outbox.len();
+        encode(&mut self.outbox);
+        let bytes = self.outbox.len() - before;
         self.traffic.frames_out += 1;
         self.meter().handle_sent(tag, 1, bytes);
+        self.tap_sent(tag, bytes);
     }
 
     /// Counts an error that the peer is told of.
@@ -264,17 +269,16 @@ impl Session {
 
     /// Sends a frame to the peer, before any room's records. A payload has at most `max_frame` bytes.
     pub fn send(&mut self, tag: Tag, payload: &[u8]) {
-        self.handle_sent(tag, Header::LEN + payload.len());
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        self.outbox.extend_from_slice(&Header { tag, length }.encode());
-        self.outbox.extend_from_slice(payload);
+        self.put(tag, |outbox| {
+            outbox.extend_from_slice(&Header { tag, length }.encode());
+            outbox.extend_from_slice(payload);
+        });
     }
 
     /// Says something to the peer as a CONTROL frame.
     pub fn say(&mut self, id: Option<&RequestId>, event: &Event<'_>) {
-        let before = self.outbox.len();
-        encode_event(&mut self.outbox, id, event);
-        self.handle_sent(Tag::CONTROL, self.outbox.len() - before);
+        self.put(Tag::CONTROL, |outbox| encode_event(outbox, id, event));
     }
 
     /// Counts an error that is about to be answered; whether it is one too many.

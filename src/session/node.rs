@@ -10,6 +10,7 @@ use crate::limits::{Live, Settings};
 use crate::peer::Mailbox;
 use crate::room::{Engine, Full, Published, PublisherId, Rooms, RoomsConfig, WorkerId};
 use crate::session::meter::{Meter, Metered, Meters};
+use crate::session::tap::Taps;
 use crate::session::timings::TimingsByWorker;
 use crate::session::{Clients, Counters, Tally, Timings};
 use crate::sync::wall_ms;
@@ -24,6 +25,7 @@ pub struct Node {
     counters: Counters,
     meters: Meters,
     pub(super) timings: TimingsByWorker,
+    pub(super) taps: Taps,
     /// Connections and named clients are numbered together, so that both can be publishers.
     numbers: AtomicU64,
 }
@@ -46,6 +48,7 @@ impl Node {
             counters: Counters::default(),
             meters: Meters::new(workers),
             timings: TimingsByWorker::new(workers),
+            taps: Taps::default(),
             numbers: AtomicU64::new(1),
         }
     }

@@ -57,12 +57,15 @@ impl Session {
             }
             let len = frame.len();
             out.push(frame);
+            let seat = &self.seats[index];
+            self.tap_given(seat.room.name(), out.get(out.len() - 1..).unwrap_or_default());
             return Ok(len);
         }
         let Some(cursor) = &mut seat.cursor else { return Ok(0) };
         // First note the news, then read: what comes in between is news once more.
         let news = seat.room.news();
         let before = cursor.given();
+        let pieces = out.len();
         match seat.room.read(cursor, budget, out) {
             Ok(taken) => {
                 let given = cursor.given().since(before);
@@ -73,6 +76,8 @@ impl Session {
                 if taken < budget {
                     seat.seen = Some(news);
                 }
+                let seat = &self.seats[index];
+                self.tap_given(seat.room.name(), &out[pieces..]);
                 Ok(taken)
             }
             Err(gap) => {

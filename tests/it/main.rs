@@ -24,5 +24,6 @@ mod slow;
 #[cfg(feature = "cli")]
 mod supervisor;
 mod support;
+mod tap;
 mod tls;
 mod wire;

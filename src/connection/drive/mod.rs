@@ -182,6 +182,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             Mail::Frame(frame) => {
                 let tag = frame.first().map_or(Timings::LINES, |&tag| Tag::from_byte(tag));
                 self.session.meter().handle_sent(tag, 1, frame.len());
+                self.session.tap_frame(tag, &frame);
                 self.letter_bytes += frame.len();
                 self.letters.push(frame);
             }
