@@ -6,6 +6,7 @@
 //! worker   one thread's future: it drives the connections that it is handed, for all their lives
 //! serve    one connection: handshake, choice of protocol, service, goodbye
 //! drain    how it ends: everyone is told, delivered to, and closed
+//! journal  what the log says of each connection
 //! handle   what an embedding program can do while it runs
 //! ask      what connections say when they are asked how they are
 //! ```
@@ -16,6 +17,7 @@ mod builder;
 mod drain;
 mod error;
 mod handle;
+mod journal;
 mod serve;
 mod shared;
 mod worker;

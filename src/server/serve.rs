@@ -16,10 +16,10 @@ use crate::http;
 use crate::lines::Lines;
 use crate::peer::{PeerInfo, Speaks, Vitals};
 use crate::server::accept::Accepted;
-use crate::server::drain;
 use crate::server::shared::{Shared, Slot};
+use crate::server::{drain, journal};
 use crate::session::{Closed, Meter, Session};
-use crate::sync::now;
+use crate::sync::{now, wall_ms};
 use crate::tls::{Alpn, Failure, PeerTls};
 
 /// Begins a connection: makes the handshake and finds out what the peer speaks.
@@ -122,14 +122,14 @@ fn converse<P: Protocol>(
     protocol: P,
     mut guest: Guest,
 ) -> impl Future<Output = ()> + Send {
-    let (node, now) = (guest.shared.node.clone(), now());
+    let (node, begun) = (guest.shared.node.clone(), now());
     let settings = node.settings();
     let mailbox = node.mailbox();
     let info = Arc::new(info);
-    tracing::debug!(session = %mailbox.session(), peer = ?info, "open");
-    let vitals = Vitals::new(now, P::PINGS, &settings.timeouts, &settings.heartbeat);
+    let vitals = Vitals::new(begun, P::PINGS, &settings.timeouts, &settings.heartbeat);
     let worker = guest.slot.worker();
-    let session = Session::new(node, worker, mailbox.clone(), info, vitals, now);
+    let session = Session::new(node, worker, mailbox.clone(), info, vitals, begun);
+    journal::opened(mailbox.session().as_str(), session.info(), session.user_id().as_str());
     let (socket, tls) = stream.into_inner();
     let mut connection = Connection::new(Tls::new(socket, tls), protocol, session);
     let visit = guest.shared.enter(mailbox.clone());
@@ -140,8 +140,8 @@ fn converse<P: Protocol>(
     async move {
         let why = (&mut connection).await;
         guest.slot.ends(why);
-        let session = connection.session().mailbox().session();
-        tracing::debug!(%session, why = why.as_str(), "closed");
+        let report = connection.session().report(now(), wall_ms());
+        journal::closed(&report, why, connection.code());
         drop(visit);
         let within = guest.shared.node.settings().timeouts.write;
         Box::pin(farewell(connection.into_transport(), why, within)).await;

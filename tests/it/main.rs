@@ -19,6 +19,8 @@ mod heartbeat;
 mod layers;
 mod limits;
 #[cfg(feature = "cli")]
+mod logs;
+#[cfg(feature = "cli")]
 mod outside;
 mod slow;
 #[cfg(feature = "cli")]

@@ -1,12 +1,23 @@
 //! The log: who sees it, in which form, from which level on. Standard output belongs to what was asked
 //! for, so everything here goes to standard error.
+//!
+//! A thread of its own writes the lines: standard error may be a pipe that nobody reads, and the server goes
+//! on serving then. Lines that find no place any more are counted instead of written.
 
 use std::env;
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+/// Lines that wait to be written; some 4 MiB at most.
+const LINES: usize = 8192;
+
+/// Counts the lines that found no place.
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +57,25 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(text).map_err(|error| error.to_string())
 }
 
-/// Starts the log; to be called once, by `main`.
-pub(crate) fn start(filter: EnvFilter) {
+/// Starts the log; to be called once, by `main`. Dropping what it returns writes the lines that wait.
+#[must_use]
+pub(crate) fn start(filter: EnvFilter) -> WorkerGuard {
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
+    let (writer, guard) = writer.thread_name("tagwire-log").finish(io::stderr());
+    let _ = LOST.set(writer.error_counter());
     let no_color = env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
     let form = Form::choose(io::stderr().is_terminal(), no_color.as_deref());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match form {
         Form::Pretty { colour } => log.with_ansi(colour).init(),
         Form::Json => log.json().flatten_event(true).with_ansi(false).init(),
     }
+    guard
+}
+
+/// Lines that were lost since the start, because nobody read the others.
+pub(crate) fn lost() -> u64 {
+    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ enum Command {
 fn main() -> ExitCode {
     // Ends with 2 where the command line makes no sense, with 0 after --help and --version.
     let cli = Cli::parse();
-    log::start(cli.log);
+    let _lines = log::start(cli.log);
     let outcome: Result<(), Failure> = match &cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Certs(args) => certs::run(args).map(drop).map_err(Failure::from),

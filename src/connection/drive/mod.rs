@@ -60,6 +60,8 @@ pub struct Connection<T, P> {
     protocol: P,
     session: Session,
     phase: Phase,
+    /// What the peer was told is wrong, if it is.
+    code: Option<Code>,
     timer: Pin<Box<Sleep>>,
     /// What its socket and its timer ring.
     bell: Waker,
@@ -88,6 +90,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             protocol,
             session,
             phase: Phase::Open,
+            code: None,
             timer: Box::pin(sleep_until(deadline)),
             bell,
             rest: VecDeque::new(),
@@ -109,6 +112,11 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
     /// The session.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// The code of the error that ends it, once one does.
+    pub fn code(&self) -> Option<Code> {
+        self.code
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Closed> {
@@ -319,6 +327,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             self.protocol.refuse(&mut self.session, problem);
             self.session.close();
             self.phase = Phase::Failing(why);
+            self.code = Some(problem.code);
         }
     }
 

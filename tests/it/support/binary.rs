@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -29,8 +29,18 @@ impl Binary {
 
     /// One with keys of its configuration set, as by `--set`.
     pub(crate) fn with(settings: &[&str]) -> Self {
+        Self::run("info", settings)
+    }
+
+    /// One that logs from that level on.
+    pub(crate) fn with_log(level: &str) -> Self {
+        Self::run(level, &[])
+    }
+
+    fn run(level: &str, settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagwire"));
+        command.args(["--log", level]);
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]).env_clear();
         for setting in settings {
             command.args(["--set", setting]);
@@ -52,12 +62,17 @@ impl Binary {
                 *said.lock().unwrap() += &(line + "\n");
             }
         });
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ");
-        let address = address.unwrap_or_else(|| panic!("{line:?} {}", stderr.lock().unwrap()));
+        let address = Self::listening(child.stdout.take().unwrap());
         let client = client_config(&std::fs::read(dir.join("certs/ca.pem")).unwrap());
-        Self { address: address.parse().unwrap(), client, child, stderr, _dir: None }
+        Self { address, client, child, stderr, _dir: None }
+    }
+
+    /// Where a server listens that says so on its standard output.
+    pub(crate) fn listening(stdout: ChildStdout) -> SocketAddr {
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap()
     }
 
     pub(crate) fn connect(&self) -> Connect {

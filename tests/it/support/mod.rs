@@ -26,6 +26,8 @@ pub(crate) use bytes::{Frame, body, call, control, data, frame, ping, pong, publ
 pub(crate) use peer::{Connect, End, RawPeer};
 pub(crate) use plain::{ClientHello, PlainPeer, read_to_end};
 pub(crate) use server::TestServer;
+#[cfg(feature = "cli")]
+pub(crate) use server::client_config;
 
 /// How long anything may take that should happen at once: long, because test machines are busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
