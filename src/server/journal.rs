@@ -3,7 +3,7 @@
 //! Names that peers chose are escaped, also where a terminal or a reader of lines would not expect it, and
 //! payloads are never shown.
 
-use crate::peer::{PeerInfo, Report, Speaks};
+use crate::peer::{PeerInfo, Report};
 use crate::session::Closed;
 use crate::wire::Code;
 
@@ -16,7 +16,7 @@ pub(super) fn opened(session: &str, peer: &PeerInfo, user: &str) {
         tls = tls.map_or("none", |tls| tls.version),
         key_exchange = tls.map_or("none", |tls| tls.key_exchange),
         alpn = tls.and_then(|tls| tls.alpn).map_or("none", |alpn| alpn.as_str()),
-        protocol = protocol(peer.speaks),
+        protocol = peer.speaks.as_str(),
         user = %user.escape_debug(),
         "open"
     );
@@ -38,11 +38,4 @@ pub(super) fn closed(report: &Report, why: Closed, code: Option<Code>) {
         lag_bytes = lag.map(|lag| lag.bytes).sum::<u64>(),
         "close"
     );
-}
-
-fn protocol(speaks: Speaks) -> &'static str {
-    match speaks {
-        Speaks::Frames => "frames",
-        Speaks::Lines => "lines",
-    }
 }
