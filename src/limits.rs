@@ -96,6 +96,10 @@ pub struct Timeouts {
     pub write: Duration,
     /// From the shutdown signal to the end. 25 s: below the 30 s that supervisors grant.
     pub drain: Duration,
+    /// Over how long connections are closed once the server drains, and never over more than half of
+    /// `drain`. 5 s: 15,000 who come back at once would be a second and a half of handshakes. 0 closes all
+    /// at once; few take 5 ms each.
+    pub drain_spread: Duration,
     /// How long an application handler may take. 30 s.
     pub handler: Duration,
 }
@@ -108,6 +112,7 @@ impl Default for Timeouts {
             frame: Duration::from_secs(30),
             write: Duration::from_secs(10),
             drain: Duration::from_secs(25),
+            drain_spread: Duration::from_secs(5),
             handler: Duration::from_secs(30),
         }
     }

@@ -47,13 +47,15 @@ pub enum Mail {
     Taken(Arc<Mailbox>),
     /// The connection that was taken over has left its rooms.
     Vacated,
-    /// The server is about to end: say so, deliver what there is, close.
+    /// The server is about to end: say so, and go on until the turn to close comes.
     GoAway {
         /// For programs.
         reason: &'static str,
         /// After how long to come back.
         reconnect: Duration,
     },
+    /// Its turn to close has come: read nothing more, deliver what there is, say goodbye.
+    Close,
     /// The time to end in order is over.
     ShutDown,
     /// Somebody has the connection end: say so, deliver what there is, close.

@@ -31,7 +31,8 @@ pub(super) struct Accepted {
     pub(super) slot: Slot,
 }
 
-/// Accepts until the server is to end.
+/// Accepts until the server has ended; while it drains, to refuse: who waits in a queue that nobody looks
+/// at learns nothing.
 pub(super) async fn accept(
     listener: TcpListener,
     doors: Vec<UnboundedSender<Accepted>>,
@@ -41,7 +42,7 @@ pub(super) async fn accept(
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "cannot listen");
-            shared.stop.cancel();
+            shared.draining.cancel();
             return;
         }
     };
@@ -49,7 +50,7 @@ pub(super) async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shared.stop.cancelled() => return,
+            () = shared.ended.cancelled() => return,
         };
         match accepted.and_then(|(socket, address)| Ok((socket.into_std()?, address))) {
             Ok((socket, address)) => {
@@ -79,7 +80,7 @@ fn admit(
     shared: &Arc<Shared>,
 ) {
     let counters = shared.node.counters();
-    if shared.open() >= shared.node.settings().limits.connections {
+    if shared.is_draining() || shared.open() >= shared.node.settings().limits.connections {
         counters.refused.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(refuse(socket));
         return;
@@ -89,6 +90,7 @@ fn admit(
     }
     let slot = Slot::take(shared);
     if let Some(door) = doors.get(slot.worker().0) {
+        // If its worker has just ended, the slot says so.
         let _ = door.send(Accepted { socket, address, slot });
     }
 }
@@ -114,7 +116,7 @@ fn configure(socket: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
 }
 
 /// Refuses a connection before any cryptography.
-async fn refuse(socket: TcpStream) {
+pub(super) async fn refuse(socket: TcpStream) {
     let Ok(mut socket) = tokio::net::TcpStream::from_std(socket) else { return };
     let farewell = async {
         socket.write_all(&ACCESS_DENIED).await?;

@@ -55,7 +55,7 @@ pub(super) async fn connections(
     limit: usize,
 ) -> Connections {
     let limit = limit.clamp(1, LIST_ENTRIES);
-    let mut peers = shared.peers_after(after.unwrap_or(ConnectionId(0)));
+    let mut peers = shared.guests.after(after.unwrap_or(ConnectionId(0)));
     peers.sort_unstable_by_key(|mailbox| mailbox.id());
     let more = peers.len() > limit;
     peers.truncate(limit);
@@ -78,7 +78,7 @@ pub(super) async fn members(
     let (page, more) = room.everyone(after, limit.clamp(1, LIST_ENTRIES));
     let peers = {
         let sessions: HashSet<_> = page.iter().map(|(_, session)| session).collect();
-        let mut peers = shared.peers_after(ConnectionId(0));
+        let mut peers = shared.guests.after(ConnectionId(0));
         peers.retain(|mailbox| sessions.contains(mailbox.session()));
         peers
     };

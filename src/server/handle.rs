@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::handler::SendError;
 use crate::id::{ConnectionId, SessionId, UserId};
-use crate::limits::LIST_ENTRIES;
+use crate::limits::{LIST_ENTRIES, Settings};
 use crate::peer::Mail;
 use crate::room::{RoomsTally, Summary};
 use crate::server::ask::{self, Connections, Members};
 use crate::server::shared::Shared;
 use crate::session::{Metered, Tally, Tap, TapFilter, Timings};
+use crate::tls::ServerTls;
 
 /// After how long who was told to go may come back.
 const KICKED_FOR: Duration = Duration::from_secs(5);
@@ -85,7 +86,7 @@ impl Handle {
     /// and closed. Whether there is one of that name.
     pub fn kick(&self, session: &str) -> bool {
         let Some(id) = SessionId::number(session) else { return false };
-        let peers = self.shared.peers_after(ConnectionId(id.0.saturating_sub(1)));
+        let peers = self.shared.guests.after(ConnectionId(id.0.saturating_sub(1)));
         let peer = peers.iter().find(|mailbox| mailbox.session().as_str() == session);
         peer.inspect(|mailbox| mailbox.post(Mail::Kick { reconnect: KICKED_FOR })).is_some()
     }
@@ -95,19 +96,42 @@ impl Handle {
         Tap::new(self.shared.node.clone(), filter)
     }
 
-    /// Whether the server has begun to end.
-    pub fn is_draining(&self) -> bool {
-        self.shared.stop.is_cancelled()
-    }
-
     /// The last second in which its certificate is good, since 1970.
     pub fn certificate_not_after(&self) -> i64 {
-        self.shared.tls.not_after()
+        self.shared.tls.load().not_after()
     }
 
-    /// Ends the server in order, as its shutdown future does.
+    /// Ends the server in order, as its shutdown future does; [`Server::run`](crate::Server::run) returns
+    /// when it has ended. Calling it again changes nothing.
+    pub fn drain(&self) {
+        self.shared.draining.cancel();
+    }
+
+    /// The same as [`Handle::drain`].
     pub fn shut_down(&self) {
-        self.shared.stop.cancel();
+        self.drain();
+    }
+
+    /// Whether the server was told to end: it refuses who comes, or has ended.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
+    }
+
+    /// Exchanges certificate and key: the next handshake shows the new one. Connections stay as they are. Who
+    /// comes back with a ticket from before makes a full handshake, and gets a new ticket.
+    pub fn set_tls(&self, tls: ServerTls) {
+        self.shared.tls.store(Arc::new(tls));
+    }
+
+    /// Exchanges the settings. Limits, and what rooms keep, count from now on; who is over a limit is not
+    /// closed, but nobody more gets in.
+    ///
+    /// What was begun goes on as it began: a connection keeps the largest frame (`limits.frame`), the
+    /// heartbeat, and the times for a frame and for writing (`timeouts.frame`, `timeouts.write`) that held
+    /// when it came, and its socket its options; a handler that runs has the time that it was given. The
+    /// number of workers, the address, and what handlers there are cannot change while a server runs.
+    pub fn set_settings(&self, settings: Settings) {
+        self.shared.set_settings(settings);
     }
 }
 

@@ -5,8 +5,9 @@
 //! accept   the loop that takes connections and hands each to the least busy worker
 //! worker   one thread's future: it drives the connections that it is handed, for all their lives
 //! serve    one connection: handshake, choice of protocol, service, goodbye
-//! drain    how it ends: everyone is told, delivered to, and closed
 //! journal  what the log says of each connection
+//! guests   who is connected, and how far the server is with its end
+//! drain    how it ends: everyone is told, served until its turn comes, delivered to, and closed
 //! handle   what an embedding program can do while it runs
 //! ask      what connections say when they are asked how they are
 //! ```
@@ -16,6 +17,7 @@ mod ask;
 mod builder;
 mod drain;
 mod error;
+mod guests;
 mod handle;
 mod journal;
 mod serve;
@@ -63,8 +65,10 @@ impl Server {
         Handle::new(self.shared.clone())
     }
 
-    /// Serves until `shutdown` is ready, then ends in order: it accepts nobody more, tells everyone
-    /// (`goaway`), delivers what is owed, and closes; after `timeouts.drain` it closes who is left.
+    /// Serves until `shutdown` is ready or [`Handle::drain`] is called, then ends in order: it refuses who
+    /// comes, tells everyone (`goaway`), and closes one after the other within `timeouts.drain_spread`.
+    /// Until its turn comes a connection goes on working; then it is delivered what it is owed. After
+    /// `timeouts.drain` whoever is left is closed.
     ///
     /// Its connections run on threads of its own, one per worker; this future only waits, on any runtime.
     ///
@@ -98,12 +102,12 @@ impl Server {
             ended.push(end);
         }
         // However this future ends, its workers do: a server that is dropped serves nobody.
-        let stop = shared.stop.clone().drop_guard();
+        let drain = shared.draining.clone().drop_guard();
         tokio::select! {
             () = shutdown => {}
-            () = shared.stop.cancelled() => {}
+            () = shared.draining.cancelled() => {}
         }
-        drop(stop);
+        drop(drain);
         for end in ended {
             let _ = end.await;
         }

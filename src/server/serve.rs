@@ -6,16 +6,15 @@ use std::sync::Arc;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::task::TaskTracker;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::connection::{Connection, Frames, Protocol, Tls, farewell};
 use crate::http;
 use crate::lines::Lines;
 use crate::peer::{PeerInfo, Speaks, Vitals};
-use crate::server::accept::Accepted;
+use crate::server::accept::{self, Accepted};
 use crate::server::shared::{Shared, Slot};
 use crate::server::{drain, journal};
 use crate::session::{Closed, Meter, Session};
@@ -25,7 +24,7 @@ use crate::tls::{Alpn, Failure, PeerTls};
 /// Begins a connection: makes the handshake and finds out what the peer speaks.
 ///
 /// What follows is a task of its own: what the beginning needs is large, and gone with it.
-pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTracker) {
+pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
     let Accepted { socket, address, slot } = accepted;
     let mut guest = Guest { shared, slot };
     guest.slot.ends(Closed::Broken);
@@ -35,7 +34,8 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTr
         Err(error) => {
             tracing::debug!(%address, %error, "handshake");
             guest.meter().handle_failure(Failure::of(&error));
-            guest.slot.ends(Closed::Handshake);
+            let draining = guest.shared.is_draining();
+            guest.slot.ends(if draining { Closed::Drained } else { Closed::Handshake });
             return;
         }
     };
@@ -53,15 +53,18 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>, tasks: TaskTr
             let max_frame = guest.shared.node.settings().limits.frame;
             let frames = Frames::new(guest.shared.router.clone(), max_frame);
             let info = PeerInfo { address, tls, speaks: Speaks::Frames };
-            tasks.spawn(converse(stream, info, frames, guest));
+            tokio::spawn(converse(stream, info, frames, guest));
         }
         Ok(Speaks::Lines) => {
             let info = PeerInfo { address, tls, speaks: Speaks::Lines };
-            tasks.spawn(converse(stream, info, Lines::new(), guest));
+            tokio::spawn(converse(stream, info, Lines::new(), guest));
         }
         Ok(Speaks::Http) => {
-            http::serve(stream).await;
-            guest.slot.ends(Closed::ByPeer);
+            let why = tokio::select! {
+                () = http::serve(stream) => Closed::ByPeer,
+                () = guest.shared.grace() => Closed::Drained,
+            };
+            guest.slot.ends(why);
         }
         Err(why) => {
             guest.slot.ends(why);
@@ -85,18 +88,38 @@ impl Guest {
     }
 }
 
-/// Makes the handshake, within its time.
+/// Makes the handshake, within its time, and not much longer once the server drains.
 ///
 /// A place among those whose cryptography is under way is taken only when the ClientHello is whole: who
 /// sends it slowly holds up nobody.
 async fn handshake(socket: TcpStream, shared: &Shared) -> io::Result<TlsStream<TcpStream>> {
     let deadline = now() + shared.node.settings().timeouts.handshake;
     let handshake = async {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-        let _permit = shared.handshakes.acquire().await.map_err(io::Error::other)?;
-        start.into_stream(shared.tls.config()).await
+        let start = hello(socket, shared).await?;
+        let handshakes = shared.handshakes.load_full();
+        let _permit = handshakes.acquire().await.map_err(io::Error::other)?;
+        let config = shared.tls.load().config();
+        start.into_stream(config).await
     };
-    timeout_at(deadline, handshake).await?
+    tokio::select! {
+        made = timeout_at(deadline, handshake) => made?,
+        () = shared.grace() => Err(io::Error::other("the server drains")),
+    }
+}
+
+/// Reads the ClientHello. Who has not sent it when the server begins to drain is refused as those are
+/// who come later.
+async fn hello(socket: TcpStream, shared: &Shared) -> io::Result<StartHandshake<TcpStream>> {
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    tokio::select! {
+        biased;
+        start = &mut acceptor => return start,
+        () = shared.draining.cancelled() => {}
+    }
+    if let Some(socket) = acceptor.take_io() {
+        accept::refuse(socket.into_std()?).await;
+    }
+    Err(io::Error::other("the server drains"))
 }
 
 /// Looks at the first byte, which stays where it is.
@@ -105,7 +128,7 @@ async fn detect(stream: &mut TlsStream<TcpStream>, shared: &Shared) -> Result<Sp
     let first = tokio::select! {
         first = timeout(within, stream.fill_buf()) => first.map_err(|_| Closed::Idle)?,
         // Who has said nothing is owed nothing, and holds up no end.
-        () = shared.stop.cancelled() => return Err(Closed::Drained),
+        () = shared.draining.cancelled() => return Err(Closed::Drained),
     };
     match first {
         Ok(&[first, ..]) => Speaks::by_first_byte(first).ok_or(Closed::Refused),
@@ -132,11 +155,8 @@ fn converse<P: Protocol>(
     journal::opened(mailbox.session().as_str(), session.info(), session.user_id().as_str());
     let (socket, tls) = stream.into_inner();
     let mut connection = Connection::new(Tls::new(socket, tls), protocol, session);
-    let visit = guest.shared.enter(mailbox.clone());
-    if guest.shared.stop.is_cancelled() {
-        // It arrived between the word to everyone and the end.
-        drain::tell(&mailbox);
-    }
+    let (visit, stage) = guest.shared.guests.enter(mailbox.clone());
+    drain::catch_up(&mailbox, stage);
     async move {
         let why = (&mut connection).await;
         guest.slot.ends(why);

@@ -1,34 +1,45 @@
 //! What the threads of a server share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use slab::Slab;
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::id::ConnectionId;
-use crate::peer::Mailbox;
+use crate::limits::Settings;
 use crate::room::WorkerId;
 use crate::router::Router;
+use crate::server::guests::Guests;
 use crate::session::{Closed, Node};
-use crate::sync::lock;
 use crate::tls::ServerTls;
+
+/// How long who is between two states when the drain begins, in a handshake for example, still gets.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What the threads of a server share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) node: Arc<Node>,
     pub(super) router: Arc<Router>,
-    pub(super) tls: ServerTls,
+    /// What the next handshake shows.
+    pub(super) tls: ArcSwap<ServerTls>,
     /// Connections that each worker drives, handshakes included.
     pub(super) loads: Box<[AtomicUsize]>,
-    /// Handshakes whose cryptography may be under way.
-    pub(super) handshakes: Semaphore,
+    /// Handshakes whose cryptography may be under way; another one when their number is changed.
+    pub(super) handshakes: ArcSwap<Semaphore>,
     /// Everyone who is connected, to be told of the end.
-    peers: Mutex<Slab<Arc<Mailbox>>>,
+    pub(super) guests: Arc<Guests>,
+    /// Every connection from accept on, to wait for the last one.
+    pub(super) connections: TaskTracker,
     /// The server is to end.
-    pub(super) stop: CancellationToken,
+    pub(super) draining: CancellationToken,
+    /// Nobody is left, or nobody is waited for any longer.
+    pub(super) ended: CancellationToken,
 }
 
 impl Shared {
@@ -37,11 +48,24 @@ impl Shared {
         Self {
             node: Arc::new(node),
             router: Arc::new(router),
-            tls,
+            tls: ArcSwap::from_pointee(tls),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
-            handshakes,
-            peers: Mutex::default(),
-            stop: CancellationToken::new(),
+            handshakes: ArcSwap::from_pointee(handshakes),
+            guests: Arc::default(),
+            connections: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// Exchanges the settings.
+    pub(super) fn set_settings(&self, settings: Settings) {
+        let handshakes = settings.limits.handshakes;
+        let before = self.node.settings().limits.handshakes;
+        self.node.set_settings(settings);
+        if handshakes != before {
+            // Those under way, and those who wait among them, keep the places that they have.
+            self.handshakes.store(Arc::new(Semaphore::new(handshakes)));
         }
     }
 
@@ -50,39 +74,15 @@ impl Shared {
         self.loads.iter().map(|load| load.load(Ordering::Relaxed)).sum()
     }
 
-    /// Enters a connection that is about to be served, until the visit is dropped.
-    pub(super) fn enter(self: &Arc<Self>, mailbox: Arc<Mailbox>) -> Visit {
-        let key = lock(&self.peers).insert(mailbox);
-        Visit { shared: self.clone(), key }
+    /// Whether the server is about to end, or has ended.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
     }
 
-    /// Everyone who is connected and has a higher number, in any order.
-    pub(super) fn peers_after(&self, after: ConnectionId) -> Vec<Arc<Mailbox>> {
-        let peers = lock(&self.peers);
-        let later = peers.iter().map(|(_, mailbox)| mailbox).filter(|mailbox| mailbox.id() > after);
-        later.cloned().collect()
-    }
-
-    /// Everyone who is connected.
-    pub(super) fn peers(&self) -> Vec<Arc<Mailbox>> {
-        lock(&self.peers).iter().map(|(_, mailbox)| mailbox.clone()).collect()
-    }
-}
-
-/// A connection's place among those who are told of the end.
-#[derive(Debug)]
-pub(super) struct Visit {
-    shared: Arc<Shared>,
-    key: usize,
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let mut peers = lock(&self.shared.peers);
-        peers.try_remove(self.key);
-        if peers.is_empty() {
-            *peers = Slab::new();
-        }
+    /// Ready a moment after the drain began: so long may take what nobody is told of yet.
+    pub(super) async fn grace(&self) {
+        self.draining.cancelled().await;
+        sleep(GRACE).await;
     }
 }
 
@@ -94,6 +94,7 @@ pub(super) struct Slot {
     worker: WorkerId,
     /// How it ended, or would if it were dropped now: before a worker has it, because the server ends.
     why: Closed,
+    _waited_for: TaskTrackerToken,
 }
 
 impl Slot {
@@ -105,7 +106,8 @@ impl Slot {
             load.fetch_add(1, Ordering::Relaxed);
         }
         shared.node.counters().accepted.fetch_add(1, Ordering::Relaxed);
-        Self { shared: shared.clone(), worker: WorkerId(worker), why: Closed::Drained }
+        let (shared, _waited_for) = (shared.clone(), shared.connections.token());
+        Self { shared, worker: WorkerId(worker), why: Closed::Drained, _waited_for }
     }
 
     /// Says how the connection ends.

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{MissedTickBehavior, interval, sleep};
-use tokio_util::task::TaskTracker;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::room::WorkerId;
 use crate::server::accept::Accepted;
@@ -19,55 +18,38 @@ use crate::sync::wall_ms;
 
 /// How often what time asks for is done.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How long connections may take to say goodbye after the drain.
-const LAST_GOODBYES: Duration = Duration::from_secs(2);
 
 /// A worker's runtime.
 pub(super) fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// Drives connections until the server is to end, and then until they have ended.
+/// Drives connections until the server has ended.
 pub(super) async fn run(
     worker: WorkerId,
     shared: Arc<Shared>,
     mut arrivals: UnboundedReceiver<Accepted>,
 ) {
-    let connections = TaskTracker::new();
-    let (node, stop) = (shared.node.clone(), shared.stop.clone());
+    let node = shared.node.clone();
     let news = tokio::spawn(async move {
         if let Some(doorbell) = node.rooms().doorbell(worker) {
             doorbell.answer(worker).await;
         }
     });
-    // One worker sweeps for all.
+    // One worker sweeps for all, and leads all to the end.
     let sweep = (worker == WorkerId(0)).then(|| tokio::spawn(sweep(shared.clone())));
-    loop {
-        tokio::select! {
-            arrival = arrivals.recv() => match arrival {
-                Some(accepted) => {
-                    let begin = serve::begin(accepted, shared.clone(), connections.clone());
-                    connections.spawn(begin);
-                }
-                None => break,
-            },
-            () = stop.cancelled() => break,
-        }
-    }
-    arrivals.close();
-    connections.close();
     if worker == WorkerId(0) {
-        drain::tell_everyone(&shared);
+        tokio::spawn(drain::conduct(shared.clone()));
     }
-    tokio::select! {
-        () = connections.wait() => {}
-        () = sleep(shared.node.settings().timeouts.drain) => {
-            drain::end_everyone(&shared);
-            tokio::select! {
-                () = connections.wait() => {}
-                () = sleep(LAST_GOODBYES) => {}
-            }
+    let serve = async {
+        while let Some(accepted) = arrivals.recv().await {
+            tokio::spawn(serve::begin(accepted, shared.clone()));
         }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = serve => {}
+        () = shared.ended.cancelled() => {}
     }
     news.abort();
     if let Some(sweep) = sweep {

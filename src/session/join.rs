@@ -1,6 +1,6 @@
 //! Coming into rooms and going out of them.
 
-use crate::id::{RoomName, UserId};
+use crate::id::{PublishId, RoomName, UserId};
 use crate::room::{Entered, Entry, Form, Refusal, Room};
 use crate::session::seat::Seat;
 use crate::session::{Problem, Session};
@@ -38,13 +38,15 @@ impl Session {
             gap: entered.gap,
             published: false,
             ack: None,
+            later: PublishId(0),
         };
-        let owed = seat.map(|seat| self.seats.remove(seat)).map(|old| (old.published, old.ack));
-        let (published, ack) = owed.unwrap_or_default();
+        let owed =
+            seat.map(|seat| self.seats.remove(seat)).map(|old| (old.published, old.ack, old.later));
+        let (published, ack, later) = owed.unwrap_or_default();
         self.joined = true;
         // Most are in one room: no room for four.
         self.seats.reserve_exact(1);
-        self.seats.push(Seat { published, ack, ..fresh });
+        self.seats.push(Seat { published, ack, later, ..fresh });
         room.wake(Some(self.worker));
         Ok((room, entered))
     }

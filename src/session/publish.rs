@@ -1,6 +1,6 @@
 //! Publishing: to the current room, or to a channel with a number; and waking rooms once per read.
 
-use crate::id::{Channel, PublishId};
+use crate::id::{Channel, PublishId, RoomName};
 use crate::room::{Published, Ticket};
 use crate::session::{Problem, Session};
 use crate::wire::{Code, Deliver, Join, Start};
@@ -71,7 +71,10 @@ impl Session {
                 seat.owe_ack(id, seq);
                 Ok(())
             }
-            Published::Later => Ok(()),
+            Published::Later => {
+                seat.later = seat.later.max(publish_id);
+                Ok(())
+            }
             Published::Refused(reason) => {
                 let problem = Problem::new(Code::Unavailable, "the publish was not taken");
                 Err(Problem {
@@ -83,6 +86,20 @@ impl Session {
                 })
             }
         }
+    }
+
+    /// An engine has answered a publish to that room, and with it all before it.
+    pub fn handle_answered(&mut self, room: &RoomName, publish_id: PublishId) {
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.name() == room)
+            && seat.later <= publish_id
+        {
+            seat.later = PublishId(0);
+        }
+    }
+
+    /// Whether engines owe no answer to what was published to the rooms that it is in, with a number.
+    pub fn is_answered(&self) -> bool {
+        self.seats.iter().all(|seat| seat.later == PublishId(0))
     }
 
     /// Wakes every room that this session has published to since the last time: once per read, not once

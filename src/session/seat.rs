@@ -25,6 +25,8 @@ pub(super) struct Seat {
     pub(super) published: bool,
     /// The acknowledgement that it is owed.
     pub(super) ack: Option<(PublishId, Seq)>,
+    /// The newest publish that an engine has and will answer by mail; 0 for none.
+    pub(super) later: PublishId,
 }
 
 impl Seat {

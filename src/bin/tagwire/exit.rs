@@ -22,8 +22,10 @@ pub(crate) enum Exit {
     Refused = 77,
     /// The configuration is wrong.
     Config = 78,
-    /// A signal ended it.
+    /// A second SIGINT ended it, as if nothing had caught the signal (128 + 2).
     Interrupted = 130,
+    /// A second SIGTERM ended it (128 + 15).
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
@@ -75,8 +77,9 @@ mod tests {
     #[test]
     fn the_numbers_are_the_contracts() {
         use Exit::*;
-        let all = [Success, Failure, Usage, Unreachable, Protocol, Refused, Config, Interrupted];
-        assert_eq!(all.map(|exit| exit as u8), [0, 1, 2, 69, 76, 77, 78, 130]);
+        let all = [Success, Failure, Usage, Unreachable, Protocol, Refused, Config];
+        assert_eq!(all.map(|exit| exit as u8), [0, 1, 2, 69, 76, 77, 78]);
+        assert_eq!([Interrupted, Terminated].map(|exit| exit as u8), [130, 143]);
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         }
         match self.phase {
             Phase::Failing(why) if unsent == Unsent::Nothing => return Poll::Ready(why),
-            Phase::Ending(why) if unsent == Unsent::Nothing && self.protocol.in_flight() == 0 => {
+            Phase::Ending(why) if unsent == Unsent::Nothing && self.is_done(why) => {
                 return Poll::Ready(why);
             }
             _ => {}
@@ -200,11 +200,13 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 return self.protocol.handle_answer(&mut self.session, parcel, clock());
             }
             Mail::Ack { room, publish_id, seq } => {
+                self.session.handle_answered(&room, publish_id);
                 let room_id = room.as_str();
                 let event = Event::Ack { room_id, publish_id: publish_id.0, seq: seq.0 };
                 self.protocol.say(&mut self.session, &event);
             }
             Mail::Refused { room, channel, publish_id, reason } => {
+                self.session.handle_answered(&room, publish_id);
                 let problem = Problem::new(Code::Unavailable, "the publish was not taken");
                 let problem = Problem {
                     room: Some(room),
@@ -223,11 +225,13 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 return Err(Problem::new(Code::SessionTaken, message));
             }
             Mail::Vacated => self.session.handle_vacated(),
-            Mail::GoAway { reason, reconnect } => {
+            Mail::GoAway { reason, reconnect } if self.phase == Phase::Open => {
                 let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
                 self.protocol.say(&mut self.session, &Event::GoAway { reason, reconnect_ms });
-                self.end(Closed::Drained);
             }
+            // Who is about to close need not be told.
+            Mail::GoAway { .. } => {}
+            Mail::Close => self.end(Closed::Drained),
             Mail::Kick { reconnect } => {
                 let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
                 let event = Event::GoAway { reason: "kicked", reconnect_ms };
@@ -309,6 +313,12 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             self.session.traffic.frames_out += 1;
             self.session.outbox().extend_from_slice(&letter);
         }
+    }
+
+    /// Whether the peer waits for nothing that is still being worked on. Who goes by itself is not kept
+    /// for what an engine has: it asks again when it comes back.
+    fn is_done(&self, why: Closed) -> bool {
+        self.protocol.in_flight() == 0 && (why != Closed::Drained || self.session.is_answered())
     }
 
     /// Reads nothing more, and ends when the peer has what it is owed until now.

@@ -87,6 +87,11 @@ impl TestServer {
         Connect::to(self.address, &self.client)
     }
 
+    /// The same, trusting another authority.
+    pub(crate) fn connect_as(&self, client: &Arc<ClientConfig>) -> Connect {
+        Connect::to(self.address, client)
+    }
+
     /// A peer that speaks frames.
     pub(crate) async fn peer(&self) -> RawPeer {
         self.connect().open().await

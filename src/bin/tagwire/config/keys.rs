@@ -184,6 +184,8 @@ pub(crate) const KEYS: &[Key] = &[
         "How long a peer may leave unread what was sent, if nothing arrives from it either."),
     key!("timeouts.drain", time(Duration::ZERO, ""), settings.timeouts.drain,
         "From the signal to end until the end. Below the 30 s that supervisors grant."),
+    key!("timeouts.drain_spread", time(Duration::ZERO, ""), settings.timeouts.drain_spread,
+        "Over how long connections are closed when it ends, at most half of timeouts.drain. 0: all at once; few take 5 ms each."),
     key!("timeouts.handler", time(ONE_MS, "with 0 every handler is too slow"), settings.timeouts.handler,
         "How long an application handler may take."),
 

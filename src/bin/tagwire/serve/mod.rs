@@ -3,6 +3,7 @@
 mod certificate;
 mod handlers;
 mod hints;
+mod signals;
 mod start;
 mod supervisor;
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use tagwire::Server;
 use tagwire::server::ServerError;
 use tagwire::tls::{DevCerts, IssueError, Options, ServerTls};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::handlers::Pools;
 use super::hints::hints;
+use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{CertChoice, ServePlan};
 use crate::exit::Failure;
@@ -45,7 +45,7 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
         supervisor.ready(&format!("serving on {address}"));
         supervisor.watch(server.handle());
         let end = async {
-            signals.first().await;
+            signals.end().await;
             supervisor.stopping();
         };
         server.run(end).await.map_err(anyhow::Error::new)?;
@@ -97,39 +97,4 @@ fn announce(address: SocketAddr, ca: Option<&Path>) -> std::io::Result<()> {
     out.flush()?;
     eprint!("{}", hints(address, ca));
     Ok(())
-}
-
-/// The signals that end the server.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for the first signal to end; a second SIGINT then ends the process at once.
-    async fn first(mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => break,
-                _ = self.interrupt.recv() => break,
-                _ = self.hang_up.recv() => {
-                    tracing::warn!("SIGHUP: this version does not reload; restart it instead");
-                }
-            }
-        }
-        eprintln!("ending: everyone is told; a second SIGINT ends at once");
-        tokio::spawn(async move {
-            self.interrupt.recv().await;
-            std::process::exit(i32::from(crate::exit::Exit::Interrupted as u8));
-        });
-    }
 }
