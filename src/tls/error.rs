@@ -24,6 +24,13 @@ pub enum TlsError {
         /// Why.
         kind: io::ErrorKind,
     },
+    /// There is something else than a file: a directory, a FIFO, a device.
+    NotAFile {
+        /// What was to be read from it.
+        what: What,
+        /// Where.
+        path: PathBuf,
+    },
     /// The file is larger than any chain or key.
     TooLarge {
         /// The file.
@@ -156,6 +163,9 @@ impl fmt::Display for TlsError {
                 write!(f, "or name the file you have")
             }
             Self::Unreadable { path, kind } => write!(f, "cannot read {}: {kind}", path.display()),
+            Self::NotAFile { what, path } => {
+                write!(f, "{} is not a file: name the one that holds the {what}", path.display())
+            }
             Self::TooLarge { path, limit } => {
                 write!(f, "{} is larger than {limit} bytes: ", path.display())?;
                 f.write_str("not a certificate or key in PEM, check the path")

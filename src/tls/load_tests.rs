@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end here")]
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,7 +120,29 @@ fn a_directory_is_not_a_certificate() {
     let (dir, _, key) = files();
     let error = ServerTls::from_files(dir.path(), key).unwrap_err();
     let path = dir.path().to_path_buf();
-    assert_eq!(error, TlsError::Unreadable { path, kind: ErrorKind::IsADirectory });
+    assert_eq!(error, TlsError::NotAFile { what: What::Certificate, path });
+    says(&error, &["is not a file", "certificate"]);
+}
+
+#[test]
+fn a_fifo_holds_nobody_up() {
+    let (dir, cert, _) = files();
+    let fifo = dir.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let error = ServerTls::from_files(cert, &fifo).unwrap_err();
+    assert_eq!(error, TlsError::NotAFile { what: What::Key, path: fifo });
+}
+
+#[test]
+fn the_same_certificates_are_known_again() {
+    let (_dir, cert, key) = files();
+    let load = || ServerTls::from_files(&cert, &key).unwrap();
+    let first = load();
+    assert!(first.shows_same_as(&load()));
+    let other = Made::alone("leaf", false);
+    fs::write(&cert, other.cert).unwrap();
+    fs::write(&key, other.key).unwrap();
+    assert!(!first.shows_same_as(&load()));
 }
 
 #[test]
@@ -131,9 +152,9 @@ fn a_file_larger_than_any_chain_is_not_read() {
     let error = ServerTls::from_files(&cert, key).unwrap_err();
     assert_eq!(error, TlsError::TooLarge { path: cert, limit: 1 << 20 });
     says(&error, &["server.pem", "1048576"]);
-    // An endless one ends too.
+    // Nor is what has no end.
     let error = ClientTls::with_ca_file("/dev/zero").unwrap_err();
-    assert!(matches!(error, TlsError::TooLarge { .. }), "{error:?}");
+    assert!(matches!(error, TlsError::NotAFile { .. }), "{error:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! PEM files into DER: the one place that names `rustls_pemfile`. Knows sections, not what they mean.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -33,7 +33,10 @@ impl Pem {
             io::ErrorKind::NotFound => TlsError::Missing { what, path: path.into() },
             kind => TlsError::Unreadable { path: path.into(), kind },
         };
-        let file = File::open(path).map_err(|e| failed(&e))?;
+        let file = open(path).map_err(|e| failed(&e))?;
+        if !file.metadata().map_err(|e| failed(&e))?.is_file() {
+            return Err(TlsError::NotAFile { what, path: path.into() });
+        }
         if what == What::Key {
             check_mode(&file, path).map_err(|e| failed(&e))??;
         }
@@ -128,6 +131,14 @@ impl Pem {
             TlsError::NotPem { what, origin }
         }
     }
+}
+
+/// Opens a file for reading. What is no file must not hold anybody up: a FIFO would, until somebody writes.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.read(true).open(path)
 }
 
 /// Refuses a key that every user may read, and warns of one that a group may.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
@@ -18,6 +19,7 @@ use super::{Alpn, VERSIONS, chain, provider};
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    chain: Arc<[CertificateDer<'static>]>,
     not_after: i64,
 }
 
@@ -54,8 +56,15 @@ impl ServerTls {
         self.not_after
     }
 
+    /// Whether both show the same certificates, and so have the same key: to exchange one for the other
+    /// would only make everybody's tickets worthless.
+    pub fn shows_same_as(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+
     fn build(cert: &Pem, key: &Pem) -> Result<Self, TlsError> {
         let (certified, not_after) = certified_key(cert, key)?;
+        let chain = certified.cert.as_slice().into();
         let refused = |source| TlsError::Refused { source };
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(VERSIONS)
@@ -71,7 +80,7 @@ impl ServerTls {
         config.send_tls13_tickets = 1;
         // Early data can be replayed, and a publish must not be.
         config.max_early_data_size = 0;
-        Ok(Self { config: Arc::new(config), not_after })
+        Ok(Self { config: Arc::new(config), chain, not_after })
     }
 }
 
