@@ -4,6 +4,7 @@ mod certs;
 mod config;
 mod decode;
 mod exit;
+mod files;
 mod generate;
 mod log;
 mod serve;

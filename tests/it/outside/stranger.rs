@@ -103,7 +103,7 @@ fn an_interrupt_ends_it_in_order() {
     ann.line_with("-- the server is about to close: come back in ");
     let (status, said) = server.running.end();
     assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("ending: everyone is told; a second SIGINT ends at once"), "{said}");
+    assert!(said.contains("ending: everyone is told; a second signal ends at once"), "{said}");
 }
 
 #[test]

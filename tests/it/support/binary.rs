@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,7 +19,8 @@ pub(crate) struct Binary {
     pub(crate) client: Arc<ClientConfig>,
     child: Child,
     stderr: Arc<Mutex<String>>,
-    _dir: Option<TempDir>,
+    /// Where it works, if it ends with this.
+    dir: Option<TempDir>,
 }
 
 impl Binary {
@@ -29,24 +30,22 @@ impl Binary {
 
     /// One with keys of its configuration set, as by `--set`.
     pub(crate) fn with(settings: &[&str]) -> Self {
-        Self::run("info", settings)
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        Self::within(tempfile::tempdir().unwrap(), &settings.collect::<Vec<_>>())
     }
 
     /// One that logs from that level on.
     pub(crate) fn with_log(level: &str) -> Self {
-        Self::run(level, &[])
+        Self::within(tempfile::tempdir().unwrap(), &["--log", level])
     }
 
-    fn run(level: &str, settings: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+    /// One that is started in a directory, with more arguments.
+    pub(crate) fn within(dir: TempDir, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagwire"));
-        command.args(["--log", level]);
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]).env_clear();
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        let mut binary = Self::of(command.stdin(Stdio::null()), dir.path());
-        binary._dir = Some(dir);
+        command.args(args).stdin(Stdio::null());
+        let mut binary = Self::of(&mut command, dir.path());
+        binary.dir = Some(dir);
         binary
     }
 
@@ -64,7 +63,7 @@ impl Binary {
         });
         let address = Self::listening(child.stdout.take().unwrap());
         let client = client_config(&std::fs::read(dir.join("certs/ca.pem")).unwrap());
-        Self { address, client, child, stderr, _dir: None }
+        Self { address, client, child, stderr, dir: None }
     }
 
     /// Where a server listens that says so on its standard output.
@@ -75,6 +74,11 @@ impl Binary {
         address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap()
     }
 
+    /// A path in its directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.as_ref().unwrap().path().join(name)
+    }
+
     pub(crate) fn connect(&self) -> Connect {
         Connect::to(self.address, &self.client)
     }
@@ -83,7 +87,7 @@ impl Binary {
         self.connect().open().await
     }
 
-    /// Sends a signal: `TERM`, `INT`.
+    /// Sends a signal: `TERM`, `INT`, `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();

@@ -3,6 +3,7 @@
 //!
 //! Knows neither sockets nor certificates. `load` alone touches the file system and the environment.
 
+mod change;
 mod check;
 mod error;
 mod given;
@@ -17,18 +18,23 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{env, fs, thread};
+use std::{env, thread};
 
 use figment::Figment;
 use figment::value::{Dict, Value};
 use tagwire::limits::Settings;
 
+pub(crate) use self::change::{Change, Values, update};
 pub(crate) use self::error::ConfigError;
 use self::error::Problem;
 use self::given::Given;
 pub(crate) use self::handlers::HandlerConfig;
 use self::later::Later;
 pub(crate) use self::reference::example;
+use crate::files;
+
+/// Bytes of a configuration file. 1 MiB: the one with every key has some 10 KiB.
+const FILE_BYTES: u64 = 1 << 20;
 
 /// Everything that `serve` can be told beside its addresses and certificates.
 #[derive(Clone, Debug)]
@@ -155,7 +161,7 @@ impl Sources {
     /// Returns everything that is wrong with it.
     pub(crate) fn load(&self) -> Result<Config, ConfigError> {
         let text = |path: &Path| {
-            fs::read_to_string(path).map_err(|error| Problem::Unreadable {
+            files::read(path, FILE_BYTES).map_err(|error| Problem::Unreadable {
                 path: path.to_owned(),
                 why: error.to_string(),
             })

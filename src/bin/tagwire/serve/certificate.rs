@@ -23,6 +23,14 @@ pub(crate) enum CertChoice {
 }
 
 impl CertChoice {
+    /// The files of the certificate and of its key.
+    pub(crate) fn files(&self) -> (PathBuf, PathBuf) {
+        match self {
+            Self::Given { cert, key } | Self::Found { cert, key } => (cert.clone(), key.clone()),
+            Self::Make { dir } => (dir.join("server.pem"), dir.join("server.key")),
+        }
+    }
+
     /// The CA's certificate that clients need, where this program knows it.
     pub(crate) fn ca(&self) -> Option<PathBuf> {
         match self {

@@ -3,9 +3,12 @@
 mod certificate;
 mod handlers;
 mod hints;
+mod reload;
+mod reloads;
 mod signals;
 mod start;
 mod supervisor;
+mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -80,6 +83,8 @@ pub(crate) struct ServePlan {
     pub(crate) certs: CertChoice,
     /// Whether everybody may come in.
     pub(crate) insecure_anonymous: bool,
+    /// Where the configuration is read from again.
+    pub(crate) sources: config::Sources,
     /// Everything else.
     pub(crate) config: Config,
 }
@@ -116,7 +121,8 @@ fn plan(args: &Args, existing: Existing) -> Result<ServePlan, Failure> {
     let certs = certificate::choose(args.listen.ip(), given, existing)?;
     let insecure_anonymous = args.insecure_anonymous;
     guard(format_args!("--listen {}", args.listen), args.listen, insecure_anonymous)?;
-    Ok(ServePlan { listen: args.listen, certs, insecure_anonymous, config })
+    let sources = args.config.clone();
+    Ok(ServePlan { listen: args.listen, certs, insecure_anonymous, sources, config })
 }
 
 /// Refuses an address that other machines can reach, unless everybody is meant to come in.

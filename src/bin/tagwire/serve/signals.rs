@@ -1,4 +1,4 @@
-//! The signals that end the server.
+//! The signals that the server listens to.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -8,29 +8,20 @@ use crate::exit::Exit;
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Option<Signal>,
 }
 
 impl Signals {
-    /// Takes the signals over from the kernel's defaults.
-    pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: Some(signal(SignalKind::hangup())?),
-        })
+    /// Takes the signals over from the kernel's defaults: those that end the server, and the one that has
+    /// it reload.
+    pub(super) fn listen() -> std::io::Result<(Self, Signal)> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        let signals = Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? };
+        Ok((signals, signal(SignalKind::hangup())?))
     }
 
     /// Waits for the first one; a second then ends the process at once.
     pub(super) async fn end(mut self) {
-        let mut hang_up = self.hang_up.take();
-        tokio::select! {
-            _ = self.next() => {}
-            () = async { while let Some(hang_up) = &mut hang_up {
-                hang_up.recv().await;
-                tracing::warn!("SIGHUP: this version does not reload; restart it instead");
-            } } => {}
-        }
+        self.next().await;
         eprintln!("ending: everyone is told; a second signal ends at once");
         tokio::spawn(async move {
             let exit = self.next().await;

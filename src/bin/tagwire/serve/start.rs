@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tagwire::Server;
 use tagwire::server::ServerError;
@@ -10,6 +11,7 @@ use tagwire::tls::{DevCerts, IssueError, Options, ServerTls};
 
 use super::handlers::Pools;
 use super::hints::hints;
+use super::reload::Reloader;
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{CertChoice, ServePlan};
@@ -25,13 +27,13 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
     let tls = tls(&plan.certs)?;
     let ca = plan.certs.ca();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let builder = Server::builder()
-            .tls(tls)
+            .tls(tls.clone())
             .settings(plan.config.settings.clone())
             .workers(plan.config.workers);
         let (pools, builder) = Pools::register(&plan.config, builder)?;
-        let signals = Signals::listen()?;
+        let (signals, hang_up) = Signals::listen()?;
         let server = match supervisor.listener(plan.insecure_anonymous)? {
             Some(listener) => builder.listener(listener),
             None => builder.bind(plan.listen).await,
@@ -41,17 +43,25 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
         if plan.insecure_anonymous && !address.ip().is_loopback() {
             tracing::warn!(%address, "everybody who can connect may do everything");
         }
+        let (files, sources) = (plan.certs.files(), plan.sources.clone());
+        let reloader = Reloader::new(server.handle(), files, tls, sources, &plan.config);
         announce(address, ca.as_deref())?;
+        let supervisor = Arc::new(supervisor);
         supervisor.ready(&format!("serving on {address}"));
         supervisor.watch(server.handle());
+        let reloading = tokio::spawn(reloader.run(hang_up, supervisor.clone()));
         let end = async {
             signals.end().await;
             supervisor.stopping();
         };
         server.run(end).await.map_err(anyhow::Error::new)?;
+        reloading.abort();
         pools.stop().await;
         Ok(())
-    })
+    });
+    // A reload that waits for a file system that does not answer holds up no end.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Loads the certificate that was chosen; makes one where that was the choice.
@@ -68,7 +78,8 @@ fn tls(choice: &CertChoice) -> anyhow::Result<ServerTls> {
                 Err(IssueError::Exists { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            Ok(ServerTls::from_files(dir.join("server.pem"), dir.join("server.key"))?)
+            let (cert, key) = choice.files();
+            Ok(ServerTls::from_files(cert, key)?)
         }
         CertChoice::Found { cert, key } => ServerTls::from_files(cert, key).map_err(|error| {
             // What is wrong comes first, and last what helps if these files are nobody's treasure.

@@ -60,7 +60,6 @@ impl Supervisor {
     }
 
     /// Says that a reload has begun; [`Supervisor::ready`] ends it, whatever came of it.
-    #[allow(dead_code, reason = "for SIGHUP, which this version does not honour yet")]
     pub(super) fn reloading(&self) {
         // The time tells this reload from one before it, whose word may still be under way.
         match NotifyState::monotonic_usec_now() {

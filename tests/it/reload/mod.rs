@@ -2,6 +2,9 @@
 //! what is bad changes nothing (reliability T12).
 //! Method: the library's server by its handle; the binary by its files, with and without SIGHUP.
 
+#[cfg(feature = "cli")]
+mod binary;
+
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -10,7 +13,7 @@ use rustls::{ClientConfig, HandshakeKind};
 use tagwire::limits::Settings;
 use tagwire::tls::{ClientTls, DevCerts, Options, ServerTls};
 
-use crate::support::{ClientHello, RawPeer, TestServer};
+use crate::support::{ClientHello, DEADLINE, RawPeer, TestServer};
 
 /// Certificates of another authority, as files would hold them.
 struct Made {
@@ -20,7 +23,11 @@ struct Made {
 
 impl Made {
     fn new() -> Self {
-        let certs = DevCerts::issue(&Options::default()).unwrap();
+        Self::with(&Options::default())
+    }
+
+    fn with(options: &Options) -> Self {
+        let certs = DevCerts::issue(options).unwrap();
         let client = ClientTls::with_ca_pem(certs.ca.cert.as_bytes()).unwrap().config();
         Self { certs, client }
     }
@@ -78,22 +85,26 @@ async fn a_ticket_from_before_is_a_full_handshake_and_then_resumes() {
 
 #[tokio::test]
 async fn limits_count_from_now_on() {
-    let server = TestServer::start().await;
-    let with = |connections, handshakes| {
-        let mut settings = Settings::default();
-        settings.limits.connections = connections;
-        settings.limits.handshakes = handshakes;
-        settings
-    };
+    let server = TestServer::with(|s| {
+        s.limits.handshakes = 1;
+        s.timeouts.handshake = DEADLINE * 2;
+    })
+    .await;
+    let mut settings = Settings::default();
+    settings.timeouts.handshake = DEADLINE * 2;
     let mut peer = server.member("r", "ann").await;
-    server.handle().set_settings(with(1, 256));
+    settings.limits.connections = 1;
+    settings.limits.handshakes = 1;
+    server.handle().set_settings(settings.clone());
     assert!(server.connect().try_open().await.is_err());
     peer.expect_alive().await;
-    server.handle().set_settings(with(100, 1));
+    settings.limits.connections = 3;
+    server.handle().set_settings(settings.clone());
     // It has the one place among the handshakes, and goes no further.
     let mut halfway = server.plain().await;
     halfway.send(&ClientHello::new().records()).await;
     halfway.some().await;
-    server.handle().set_settings(with(100, 2));
+    settings.limits.handshakes = 2;
+    server.handle().set_settings(settings);
     server.peer().await.expect_alive().await;
 }
