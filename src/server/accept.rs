@@ -10,6 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::limits::SocketSettings;
 use crate::server::shared::{Shared, Slot};
@@ -31,10 +32,10 @@ pub(super) struct Accepted {
     pub(super) slot: Slot,
 }
 
-/// Accepts until the server has ended; while it drains, to refuse: who waits in a queue that nobody looks
-/// at learns nothing.
+/// Accepts until `end`.
 pub(super) async fn accept(
     listener: TcpListener,
+    end: CancellationToken,
     doors: Vec<UnboundedSender<Accepted>>,
     shared: Arc<Shared>,
 ) {
@@ -50,7 +51,7 @@ pub(super) async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shared.ended.cancelled() => return,
+            () = end.cancelled() => return,
         };
         match accepted.and_then(|(socket, address)| Ok((socket.into_std()?, address))) {
             Ok((socket, address)) => {

@@ -110,19 +110,24 @@ impl Builder {
         let mut error = None;
         for address in lookup_host(address).await.map_err(ServerError::Resolve)? {
             match listen(address) {
-                Ok(listener) => return self.listener(listener),
+                Ok(listener) => return self.serve(listener, false),
                 Err(source) => error = Some(ServerError::Bind { address, source }),
             }
         }
         Err(error.unwrap_or_else(|| ServerError::Resolve(std::io::ErrorKind::NotFound.into())))
     }
 
-    /// Takes a listener that is bound already.
+    /// Takes a listener that is bound already. When the server drains it lets go of it, so that whoever
+    /// else holds it can go on with those who wait in its queue.
     ///
     /// # Errors
     ///
     /// Returns a [`ServerError`] if something is missing or registered twice.
-    pub fn listener(mut self, listener: TcpListener) -> Result<Server, ServerError> {
+    pub fn listener(self, listener: TcpListener) -> Result<Server, ServerError> {
+        self.serve(listener, true)
+    }
+
+    fn serve(mut self, listener: TcpListener, lent: bool) -> Result<Server, ServerError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -137,7 +142,7 @@ impl Builder {
         let random = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         let node = Node::new(NodeId::new(random), self.settings, self.workers, self.engine);
         let shared = Arc::new(Shared::new(node, self.router, tls, self.workers));
-        Ok(Server { listener, address, shared, handlers })
+        Ok(Server { listener, lent, address, shared, handlers })
     }
 }
 

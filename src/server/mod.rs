@@ -43,6 +43,8 @@ use crate::server::shared::Shared;
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    /// Whether the listener is somebody else's too, who goes on with it.
+    lent: bool,
     address: SocketAddr,
     shared: Arc<Shared>,
     /// Where handlers run that are not inline; ends with the server.
@@ -76,12 +78,15 @@ impl Server {
     ///
     /// Returns a [`ServerError`] if a worker cannot be started.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { listener, shared, handlers, .. } = self;
+        let Self { listener, lent, shared, handlers, .. } = self;
         listener.set_nonblocking(true).map_err(ServerError::Start)?;
         let workers = shared.loads.len();
         let (doors, arrivals): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
-        let mut listener = Some((listener, doors));
+        // While it drains a server accepts only to refuse: who waits in a queue that nobody looks at learns
+        // nothing. A listener that is not its own alone it leaves to whoever serves next.
+        let until = if lent { &shared.draining } else { &shared.ended }.clone();
+        let mut listener = Some((listener, until, doors));
         let mut ended = Vec::with_capacity(workers);
         for (number, arrivals) in arrivals.into_iter().enumerate() {
             let (done, end) = oneshot::channel();
@@ -89,8 +94,8 @@ impl Server {
             let runtime = worker::runtime().map_err(ServerError::Start)?;
             let run = move || {
                 runtime.block_on(async {
-                    if let Some((listener, doors)) = door {
-                        tokio::spawn(accept::accept(listener, doors, shared.clone()));
+                    if let Some((listener, until, doors)) = door {
+                        tokio::spawn(accept::accept(listener, until, doors, shared.clone()));
                     }
                     worker::run(WorkerId(number), shared, arrivals).await;
                 });

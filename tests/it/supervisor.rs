@@ -126,6 +126,25 @@ async fn who_comes_while_no_server_runs_is_served_by_the_next() {
     second.connect().over(client).await.expect_alive().await;
 }
 
+#[tokio::test]
+async fn who_comes_while_a_server_drains_is_served_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut first = Binary::of(&mut handed(&socket, 1, ""), dir.path());
+    // So many that their turns take a while.
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        peers.push(first.peer().await);
+    }
+    first.signal("TERM");
+    peers[0].expect("goaway").await;
+    let client = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();
+    assert_eq!(first.ended().await.code(), Some(0), "{}", first.stderr());
+    let second = Binary::of(&mut handed(&socket, 1, ""), dir.path());
+    second.connect().over(client).await.expect_alive().await;
+}
+
 #[test]
 fn what_cannot_be_served_is_refused_with_what_to_change() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ impl Signals {
     /// Waits for the first one; a second then ends the process at once.
     pub(super) async fn end(mut self) {
         self.next().await;
-        eprintln!("ending: everyone is told; a second signal ends at once");
+        tracing::info!("ending: everyone is told; a second signal ends at once");
         tokio::spawn(async move {
             let exit = self.next().await;
             std::process::exit(i32::from(exit as u8));
