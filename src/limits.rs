@@ -91,6 +91,9 @@ pub struct Timeouts {
     /// From the handshake to the first thing said. 60 s: a person is slower than a program.
     pub identify: Duration,
     /// From the first byte of a frame to its last. 30 s.
+    ///
+    /// Who is slow has less: a sixth of it (5 s), and a second for each KiB that has arrived
+    /// ([`FRAME_GRACE`], [`FRAME_FLOOR`]).
     pub frame: Duration,
     /// How long a peer may leave unread what was sent, if nothing arrives from it either. 10 s.
     pub write: Duration,
@@ -209,6 +212,10 @@ pub const CONTROL_BYTES: u32 = 16 << 10;
 pub const CONTROL_DEPTH: usize = 16;
 /// Bytes by which a frame from the server may exceed `max_frame`.
 pub const FRAME_EXTRA: u32 = 1024;
+/// Bytes of a begun frame that have to arrive in each second after its grace. 1 KiB.
+pub const FRAME_FLOOR: u64 = 1 << 10;
+/// The part of `timeouts.frame` that is its grace: a sixth, so that a few bytes may be typed.
+pub const FRAME_GRACE: u32 = 6;
 /// Replies and pongs that a peer may leave unread before the server stops reading from it.
 pub const UNREAD_BYTES: usize = 64 << 10;
 /// Bytes of a line (docs/protocol.md, section 7).

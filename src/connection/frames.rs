@@ -85,8 +85,8 @@ impl Protocol for Frames {
         Ok(())
     }
 
-    fn is_unfinished(&self) -> bool {
-        self.decoder.is_unfinished()
+    fn begun(&self) -> Option<u64> {
+        self.decoder.pending().map(|(received, _)| received)
     }
 
     fn held(&self) -> usize {

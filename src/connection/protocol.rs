@@ -24,8 +24,8 @@ pub trait Protocol: Send + Unpin + 'static {
         now: Instant,
     ) -> Result<(), Problem>;
 
-    /// Whether input ended in the middle of a frame or line.
-    fn is_unfinished(&self) -> bool;
+    /// How much has arrived of a frame that must be whole in time; `None` between two.
+    fn begun(&self) -> Option<u64>;
 
     /// Bytes of heap held for what is unfinished.
     fn held(&self) -> usize;

@@ -102,8 +102,8 @@ impl Protocol for Lines {
     }
 
     /// A person may take long over a line: it is bounded in bytes, not in time.
-    fn is_unfinished(&self) -> bool {
-        false
+    fn begun(&self) -> Option<u64> {
+        None
     }
 
     fn held(&self) -> usize {

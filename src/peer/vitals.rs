@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::latency::RoundTrips;
-use crate::limits::{Heartbeat, Timeouts};
+use crate::limits::{FRAME_FLOOR, FRAME_GRACE, Heartbeat, Timeouts};
 
 /// What a deadline that has come asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Vitals {
     number: u64,
     /// When the frame that is not whole yet began.
     begun: Option<Instant>,
+    /// How much of it has arrived.
+    received: u32,
     /// Since when the peer takes nothing.
     blocked: Option<Instant>,
     /// Since when we read nothing from the peer; its own deadlines stand still.
@@ -65,24 +67,28 @@ impl Vitals {
             asked: None,
             number: 0,
             begun: None,
+            received: 0,
             blocked: None,
             paused: None,
             rtt: None,
         }
     }
 
-    /// Something arrived, and it ended in the middle of a frame or not.
-    pub fn handle_input(&mut self, now: Instant, unfinished: bool, frames: bool) {
+    /// Something arrived: whole frames or not, and at its end so much of one that is not whole.
+    pub fn handle_input(&mut self, now: Instant, unfinished: Option<u64>, frames: bool) {
         self.heard = now;
         self.missed = 0;
-        if frames || !unfinished {
+        if frames || unfinished.is_none() {
             self.identify_by = None;
         }
+        let Some(received) = unfinished else {
+            self.begun = None;
+            return;
+        };
+        self.received = u32::try_from(received).unwrap_or(u32::MAX);
         // A frame that ended makes the one that follows it a new one.
-        match (unfinished, frames, self.begun) {
-            (false, ..) => self.begun = None,
-            (true, true, _) | (true, _, None) => self.begun = Some(now),
-            (true, false, Some(_)) => {}
+        if frames || self.begun.is_none() {
+            self.begun = Some(now);
         }
     }
 
@@ -148,8 +154,8 @@ impl Vitals {
         if self.identify_by.is_some_and(|by| now >= by) {
             return Due::Dead("said nothing in time");
         }
-        if self.begun.is_some_and(|begun| now >= begun + self.frame.time()) {
-            return Due::Dead("began a frame and did not finish it in time");
+        if self.frame_by().is_some_and(|by| now >= by) {
+            return Due::Dead("began a frame and is too slow to finish it");
         }
         if !self.pings || now < self.next_ping {
             return Due::Nothing;
@@ -164,6 +170,14 @@ impl Vitals {
         self.asked = Some(now);
         self.number += 1;
         Due::Ping(self.number)
+    }
+
+    /// When the frame that was begun is given up. What has arrived of it buys time, as much as it may take
+    /// at the slowest, so that a drip ends soon and whoever sends at that pace has all of it.
+    fn frame_by(&self) -> Option<Instant> {
+        let whole = self.frame.time();
+        let earned = Duration::from_millis(u64::from(self.received) * 1000 / FRAME_FLOOR);
+        self.begun.map(|begun| begun + whole.min(whole / FRAME_GRACE + earned))
     }
 
     /// When a peer that takes nothing since `since` is given up. One that still sends, if only pongs,
@@ -183,8 +197,7 @@ impl Vitals {
             return blocked;
         }
         let ping = self.pings.then_some(self.next_ping);
-        let frame = self.begun.map(|begun| begun + self.frame.time());
-        [ping, frame, self.identify_by, blocked].into_iter().flatten().min()
+        [ping, self.frame_by(), self.identify_by, blocked].into_iter().flatten().min()
     }
 
     /// Round trips so far; `None` before the first.
@@ -212,6 +225,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
 
     fn vitals(now: Instant) -> Vitals {
         Vitals::new(now, true, &Timeouts::default(), &Heartbeat::default())
@@ -229,11 +243,22 @@ mod tests {
             .collect()
     }
 
+    /// Begins a frame of which so much arrives a second, in ten parts; after how many ms it is given up.
+    fn given_up(vitals: &mut Vitals, start: Instant, rate: u32) -> Option<u32> {
+        (0..60_000).find(|&ms| {
+            let now = start + MS * ms;
+            if ms % 100 == 0 {
+                vitals.handle_input(now, Some((1 + rate * (ms / 100) / 10).into()), false);
+            }
+            matches!(vitals.handle_timeout(now), Due::Dead(_))
+        })
+    }
+
     #[test]
     fn a_peer_that_answers_no_ping_is_dead_after_three_intervals() {
         let start = Instant::now();
         let mut vitals = vitals(start);
-        vitals.handle_input(start, false, true);
+        vitals.handle_input(start, None, true);
         let due = watch(&mut vitals, start, 0..46);
         assert!(matches!(due[..], [(15, Due::Ping(1)), (30, Due::Ping(2)), (45, Due::Dead(_))]));
     }
@@ -243,7 +268,7 @@ mod tests {
         let start = Instant::now();
         let mut vitals = vitals(start);
         for tenth in 0..30 {
-            vitals.handle_input(start + SECOND * (10 * tenth), false, true);
+            vitals.handle_input(start + SECOND * (10 * tenth), None, true);
             let due = watch(&mut vitals, start, 10 * tenth..10 * tenth + 10);
             assert!(due.iter().all(|(_, due)| matches!(due, Due::Ping(_))), "{due:?}");
         }
@@ -253,7 +278,7 @@ mod tests {
     fn a_pong_measures_the_round_trip_once() {
         let start = Instant::now();
         let mut vitals = vitals(start);
-        vitals.handle_input(start, false, true);
+        vitals.handle_input(start, None, true);
         assert_eq!(vitals.handle_timeout(start + 15 * SECOND), Due::Ping(1));
         assert_eq!(vitals.handle_pong(start + 16 * SECOND, 7), None);
         assert_eq!(vitals.handle_pong(start + 17 * SECOND, 1), Some(2 * SECOND));
@@ -272,28 +297,60 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_drips_ends_after_its_deadline() {
+    fn a_frame_that_arrives_at_the_floor_ends_after_its_deadline() {
+        let start = Instant::now();
+        assert_eq!(given_up(&mut vitals(start), start, 1 << 10), Some(30_000));
+        // However much of it came at once.
+        let mut vitals = vitals(start);
+        vitals.handle_input(start, Some(1 << 20), false);
+        let due = watch(&mut vitals, start, 0..31);
+        assert!(matches!(due[..], [.., (30, Due::Dead(_))]), "{due:?}");
+    }
+
+    #[test]
+    fn a_frame_that_drips_ends_soon_and_a_typed_one_has_time() {
+        let start = Instant::now();
+        // 100 B/s: after the grace, which what had arrived prolongs by half a second.
+        let by = given_up(&mut vitals(start), start, 100).unwrap();
+        assert!((5_000..6_000).contains(&by), "{by} ms");
+        let silent = given_up(&mut vitals(start), start, 0);
+        assert_eq!(silent, Some(5_000));
+        // 16 bytes over 3 s.
+        let mut vitals = vitals(start);
+        for byte in 1..16 {
+            let now = start + 200 * MS * byte;
+            vitals.handle_input(now, Some(byte.into()), false);
+            assert_eq!(vitals.handle_timeout(now), Due::Nothing);
+        }
+        vitals.handle_input(start + 3 * SECOND, None, true);
+        let due = watch(&mut vitals, start, 3..15);
+        assert_eq!(due, []);
+    }
+
+    #[test]
+    fn each_frame_has_a_time_of_its_own() {
         let start = Instant::now();
         let mut vitals = vitals(start);
-        for s in 0..30 {
-            vitals.handle_input(start + SECOND * s, true, s == 0);
+        // Each read ends one and begins the next.
+        for s in 0..100 {
+            vitals.handle_input(start + SECOND * s, Some(7), true);
             assert!(!matches!(vitals.handle_timeout(start + SECOND * s), Due::Dead(_)));
         }
-        assert!(matches!(vitals.handle_timeout(start + 30 * SECOND), Due::Dead(_)));
+        assert_eq!(vitals.frame_by(), Some(start + 104 * SECOND + 6 * MS));
     }
 
     #[test]
     fn deadlines_stand_still_while_we_do_not_read() {
         let start = Instant::now();
         let mut vitals = vitals(start);
-        vitals.handle_input(start, true, true);
+        vitals.handle_input(start, Some(0), true);
         vitals.handle_paused(start + SECOND, true);
         assert_eq!(watch(&mut vitals, start, 1..200), []);
         vitals.handle_paused(start + 200 * SECOND, false);
-        let due = watch(&mut vitals, start, 200..229);
+        let due = watch(&mut vitals, start, 200..204);
         assert!(due.iter().all(|(_, due)| matches!(due, Due::Ping(_))), "{due:?}");
-        let due = watch(&mut vitals, start, 229..230);
-        assert!(matches!(due[..], [(229, Due::Dead(_))]), "{due:?}");
+        let due = watch(&mut vitals, start, 204..205);
+        assert!(matches!(due[..], [(204, Due::Dead(_))]), "{due:?}");
     }
 
     #[test]
@@ -302,7 +359,7 @@ mod tests {
         let mut vitals = vitals(start);
         vitals.handle_blocked(start, true);
         for s in 1..60 {
-            vitals.handle_input(start + SECOND * s, false, true);
+            vitals.handle_input(start + SECOND * s, None, true);
             assert!(!matches!(vitals.handle_timeout(start + SECOND * s), Due::Dead(_)));
         }
         let due = watch(&mut vitals, start, 60..70);
@@ -313,7 +370,7 @@ mod tests {
     fn a_person_is_neither_pinged_nor_closed_for_silence() {
         let start = Instant::now();
         let mut vitals = Vitals::new(start, false, &Timeouts::default(), &Heartbeat::default());
-        vitals.handle_input(start, false, true);
+        vitals.handle_input(start, None, true);
         assert_eq!(vitals.poll_timeout(), None);
         assert_eq!(watch(&mut vitals, start, 0..1000), []);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tagwire::session::Closed;
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 
 #[cfg(feature = "cli")]
 use crate::support::{Binary, RawPeer};
@@ -72,10 +72,14 @@ async fn a_frame_that_drips_is_given_up_though_bytes_arrive() {
     for _ in 0..20 {
         peers.push(server.peer().await);
     }
-    let mut frame = data(vec![0; 1 << 20]);
-    frame.truncate(10_000);
+    let frame = data(vec![0; 1 << 20]);
+    // So much at once that it is not for being slow.
+    let (begin, drip) = frame[..10_000].split_at(4000);
+    for peer in &mut peers {
+        peer.send(begin).await;
+    }
     let mut tick = interval(Duration::from_millis(50));
-    for byte in frame {
+    for &byte in drip {
         tick.tick().await;
         for peer in &mut peers {
             // Once it is closed, what is sent meets nobody.
@@ -89,6 +93,40 @@ async fn a_frame_that_drips_is_given_up_though_bytes_arrive() {
     for peer in &mut peers {
         peer.last_words("idle").await;
     }
+}
+
+#[tokio::test]
+async fn a_large_frame_that_drips_is_given_up_soon_and_a_small_one_may_be_typed() {
+    let within = Duration::from_secs(18);
+    let server = TestServer::with(|s| {
+        s.timeouts.frame = within;
+        s.heartbeat.interval = DEADLINE * 2;
+    })
+    .await;
+    let mut typing = server.member("r", "typing").await;
+    let mut dripping = server.member("r", "dripping").await;
+    let (small, large) = (data("sixteen bytes at"), data(vec![0; 1 << 20]));
+    let mut small = small.iter();
+    let start = Instant::now();
+    let mut tick = interval(Duration::from_millis(100));
+    for part in large.chunks(10) {
+        tick.tick().await;
+        // 100 B/s of a large one; all of the small one in 2 s, of the 3 s that it has.
+        let _ = dripping.try_send(part).await;
+        if let Some(&byte) = small.next() {
+            typing.send([byte]).await;
+        }
+        if server.closed(Closed::Idle) > 0 {
+            break;
+        }
+    }
+    assert!(start.elapsed() < within, "{:?}", start.elapsed());
+    assert_eq!(typing.hear().await, b"sixteen bytes at");
+    // It heard that, too, before it was closed.
+    assert_eq!(dripping.hear().await, b"sixteen bytes at");
+    dripping.last_words("idle").await;
+    server.wait_closed(Closed::Idle, 1).await;
+    typing.expect_alive().await;
 }
 
 #[tokio::test]
@@ -117,7 +155,8 @@ async fn unfinished_frames_of_all_connections_together_are_bounded() {
 #[cfg(feature = "cli")]
 async fn announced(connections: usize) -> u64 {
     let _alone = alone().await;
-    let binary = Binary::start();
+    // Nobody is too slow before all are there.
+    let binary = Binary::with(&["timeouts.frame=30m"]);
     let open = async || -> RawPeer {
         let mut peer = binary.peer().await;
         peer.expect_alive().await;

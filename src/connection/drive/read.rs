@@ -67,7 +67,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         });
         if let Some(now) = heard {
             let frames = session.traffic.frames_in > frames;
-            session.vitals.handle_input(now, protocol.is_unfinished(), frames);
+            session.vitals.handle_input(now, protocol.begun(), frames);
             self.count_held();
             // Here, and not where the socket had something: what was decrypted before may be all there is.
             self.settle();
