@@ -1,7 +1,7 @@
 //! TLS by rustls: decrypted where it lies, sealed from the log.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, IoSlice, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -72,6 +72,12 @@ impl<S> Tls<S> {
         Ok((len, true))
     }
 
+    /// Has rustls give back what its read buffer grew by for a large record: it does so only when it is to
+    /// read again, and this peer may be idle from now on.
+    fn shrink(&mut self) {
+        let _ = self.session.read_tls(&mut Nothing);
+    }
+
     fn process(&mut self) -> io::Result<()> {
         let processed = self.session.process_new_packets();
         processed.map(drop).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
@@ -102,7 +108,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for Tls<S> {
             return Poll::Ready(Ok(Received::Closed));
         }
         let mut buffer = ReadBuf::new(scratch);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
+        match Pin::new(&mut self.socket).poll_read(cx, &mut buffer) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                self.shrink();
+                return Poll::Pending;
+            }
+        }
         if buffer.filled().is_empty() {
             return Poll::Ready(Ok(Received::Truncated));
         }
@@ -182,6 +194,15 @@ fn advance(pieces: &mut VecDeque<Bytes>, mut bytes: usize) {
         }
         bytes -= piece.len();
         pieces.pop_front();
+    }
+}
+
+/// A socket that has nothing to read now.
+struct Nothing;
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
