@@ -206,6 +206,9 @@ impl Default for SocketSettings {
     }
 }
 
+/// Bytes of a ClientHello, its records included. 12 KiB: with keys for a post-quantum exchange it has 2, and
+/// a client that resumes sends back the ticket that it got.
+pub const HELLO_BYTES: usize = 12 << 10;
 /// Bytes of a CONTROL payload (docs/protocol.md, section 2).
 pub const CONTROL_BYTES: u32 = 16 << 10;
 /// Depth of nesting of a CONTROL payload.

@@ -4,6 +4,7 @@
 //! builder  what must be chosen, and an address: makes a `Server`
 //! accept   the loop that takes connections and hands each to the least busy worker
 //! worker   one thread's future: it drives the connections that it is handed, for all their lives
+//! opening  its socket until the ClientHello is whole: no more bytes than one may have
 //! serve    one connection: handshake, choice of protocol, service, goodbye
 //! journal  what the log says of each connection
 //! guests   who is connected, and how far the server is with its end
@@ -20,6 +21,7 @@ mod error;
 mod guests;
 mod handle;
 mod journal;
+mod opening;
 mod serve;
 mod shared;
 mod worker;

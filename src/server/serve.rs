@@ -15,6 +15,7 @@ use crate::http;
 use crate::lines::Lines;
 use crate::peer::{PeerInfo, Speaks, Vitals};
 use crate::server::accept::{self, Accepted};
+use crate::server::opening::Opening;
 use crate::server::shared::{Shared, Slot};
 use crate::server::{drain, journal};
 use crate::session::{Closed, Meter, Session};
@@ -91,7 +92,7 @@ impl Guest {
 /// Makes the handshake, within its time, and not much longer once the server drains.
 ///
 /// A place among those whose cryptography is under way is taken only when the ClientHello is whole: who
-/// sends it slowly holds up nobody.
+/// sends it slowly holds up nobody. It has a bound of its own, for whoever has said nothing holds little.
 async fn handshake(socket: TcpStream, shared: &Shared) -> io::Result<TlsStream<TcpStream>> {
     let deadline = now() + shared.node.settings().timeouts.handshake;
     let handshake = async {
@@ -110,14 +111,17 @@ async fn handshake(socket: TcpStream, shared: &Shared) -> io::Result<TlsStream<T
 /// Reads the ClientHello. Who has not sent it when the server begins to drain is refused as those are
 /// who come later.
 async fn hello(socket: TcpStream, shared: &Shared) -> io::Result<StartHandshake<TcpStream>> {
-    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), Opening::new(socket));
     tokio::select! {
         biased;
-        start = &mut acceptor => return start,
+        start = &mut acceptor => {
+            let start = start?;
+            return Ok(StartHandshake::from_parts(start.accepted, start.io.socket));
+        }
         () = shared.draining.cancelled() => {}
     }
-    if let Some(socket) = acceptor.take_io() {
-        accept::refuse(socket.into_std()?).await;
+    if let Some(opening) = acceptor.take_io() {
+        accept::refuse(opening.socket.into_std()?).await;
     }
     Err(io::Error::other("the server drains"))
 }
