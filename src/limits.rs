@@ -88,7 +88,7 @@ impl Default for Limits {
 pub struct Timeouts {
     /// From accept to the end of the TLS handshake. 5 s.
     pub handshake: Duration,
-    /// From the handshake to the first thing said. 60 s: a person is slower than a program.
+    /// From the handshake to the end of the first thing said. 60 s: a person is slower than a program.
     pub identify: Duration,
     /// From the first byte of a frame to its last. 30 s.
     ///

@@ -29,7 +29,7 @@ pub struct Vitals {
     misses: u32,
     frame: Ms,
     write: Ms,
-    /// Until when something must have been said; `None` once it was.
+    /// Until when something whole must have been said; `None` once it was.
     identify_by: Option<Instant>,
     next_ping: Instant,
     /// When something last arrived.
@@ -78,7 +78,7 @@ impl Vitals {
     pub fn handle_input(&mut self, now: Instant, unfinished: Option<u64>, frames: bool) {
         self.heard = now;
         self.missed = 0;
-        if frames || unfinished.is_none() {
+        if frames {
             self.identify_by = None;
         }
         let Some(received) = unfinished else {
@@ -294,6 +294,16 @@ mod tests {
         assert_eq!(vitals.poll_timeout(), Some(start + 2 * SECOND));
         assert_eq!(vitals.handle_timeout(start + SECOND), Due::Nothing);
         assert!(matches!(vitals.handle_timeout(start + 2 * SECOND), Due::Dead(_)));
+    }
+
+    #[test]
+    fn what_is_begun_is_nothing_said() {
+        let start = Instant::now();
+        let mut vitals = Vitals::new(start, false, &Timeouts::default(), &Heartbeat::default());
+        // Of a line nobody knows that it was begun.
+        vitals.handle_input(start + SECOND, None, false);
+        let due = watch(&mut vitals, start, 1..61);
+        assert!(matches!(due[..], [(60, Due::Dead(_))]), "{due:?}");
     }
 
     #[test]
