@@ -25,6 +25,8 @@ mod outside;
 mod reload;
 mod slow;
 #[cfg(feature = "cli")]
+mod strangers;
+#[cfg(feature = "cli")]
 mod supervisor;
 mod support;
 mod tap;

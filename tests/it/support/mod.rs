@@ -36,10 +36,19 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) const QUIET: Duration = Duration::from_millis(300);
 
 /// Waits until something is so that no event tells of, such as a counter or a process' memory.
-pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_within(DEADLINE, what, is_so).await;
+}
+
+/// The same for what takes its time.
+pub(crate) async fn eventually_within(
+    within: Duration,
+    what: &str,
+    mut is_so: impl FnMut() -> bool,
+) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < DEADLINE, "never: {what}");
+        assert!(start.elapsed() < within, "never: {what}");
         sleep(Duration::from_millis(5)).await;
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{DEADLINE, Frame, control, data, ping};
+use super::{DEADLINE, Frame, PlainPeer, control, data, ping};
 
 /// How to connect.
 pub(crate) struct Connect {
@@ -52,6 +52,11 @@ impl Connect {
     /// Takes little at once, so that it is soon behind when it stops to read.
     pub(crate) fn small_buffer(self) -> Self {
         Self { receive_buffer: Some(16 << 10), ..self }
+    }
+
+    /// Connects without TLS.
+    pub(crate) async fn plain(self) -> PlainPeer {
+        PlainPeer::connect(self.address).await
     }
 
     /// Connects; an error is the handshake's.
@@ -112,6 +117,11 @@ impl RawPeer {
             self.stream.flush().await
         };
         timeout(DEADLINE, send).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+    }
+
+    /// Sends bytes below TLS, as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().0.write_all(bytes).await.unwrap();
     }
 
     /// Sends as much as is taken before nothing is taken for a while; how much.
