@@ -155,8 +155,8 @@ async fn unfinished_frames_of_all_connections_together_are_bounded() {
 #[cfg(feature = "cli")]
 async fn announced(connections: usize) -> u64 {
     let _alone = alone().await;
-    // Nobody is too slow before all are there.
-    let binary = Binary::with(&["timeouts.frame=30m"]);
+    // Nobody is too slow, or silent for too long, before all are there.
+    let binary = Binary::with(&["timeouts.frame=30m", "heartbeat.interval=30m"]);
     let open = async || -> RawPeer {
         let mut peer = binary.peer().await;
         peer.expect_alive().await;
