@@ -174,6 +174,21 @@ impl RawPeer {
         }
     }
 
+    /// Reads what there is, and shows each whole frame where it lies: for who reads very many.
+    pub(crate) async fn read_each(&mut self, mut each: impl FnMut(u8, &[u8])) {
+        let filled = timeout(DEADLINE, self.fill()).await;
+        filled.expect("the server says something in time").expect("bytes, not the end");
+        let mut rest = &self.read[..];
+        while let Some((&[tag, a, b, c, d], behind)) = rest.split_first_chunk()
+            && let Some(frame) = behind.split_at_checked(u32::from_be_bytes([a, b, c, d]) as usize)
+        {
+            each(tag, frame.0);
+            rest = frame.1;
+        }
+        let taken = self.read.len() - rest.len();
+        self.read.drain(..taken);
+    }
+
     /// The next frame, or how the server's bytes ended.
     pub(crate) async fn poll(&mut self) -> std::result::Result<Frame, End> {
         // The deadline is between two pieces: a large frame takes its time on a busy machine.

@@ -2,6 +2,9 @@
 //! order or is told exactly what it missed (reliability S, P7).
 //! Method: peers that stop reading behind small sockets; memory is read of the real binary.
 
+#[cfg(feature = "cli")]
+mod full_rate;
+
 use std::time::Duration;
 
 use serde_json::json;
