@@ -3,6 +3,7 @@
 //! Method: rustls as a client with unusual settings, ClientHellos made by hand, and the openssl program.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -277,14 +278,16 @@ async fn a_flood_of_key_updates_ends_the_connection() {
     server.peer().await.expect_alive().await;
 }
 
+/// An alert that is not fatal (`user_canceled`), and a ChangeCipherSpec, as records.
+const WARNING: [u8; 7] = [0x15, 3, 1, 0, 2, 1, 90];
+const CHANGE_CIPHER_SPEC: [u8; 6] = [0x14, 3, 3, 0, 1, 1];
+
 #[tokio::test]
 async fn floods_before_the_handshake_end_it_at_once() {
     let server = TestServer::with(|s| s.timeouts.handshake = DEADLINE * 2).await;
-    let warning = [0x15, 3, 1, 0, 2, 1, 90];
-    let change_cipher_spec = [0x14, 3, 3, 0, 1, 1];
     let empty = [0x16, 3, 1, 0, 0];
     for (what, record) in
-        [("warnings", &warning[..]), ("ChangeCipherSpec", &change_cipher_spec), ("empty", &empty)]
+        [("warnings", &WARNING[..]), ("ChangeCipherSpec", &CHANGE_CIPHER_SPEC), ("empty", &empty)]
     {
         let mut peer = server.plain().await;
         peer.send(&record.repeat(33)).await;
@@ -294,18 +297,16 @@ async fn floods_before_the_handshake_end_it_at_once() {
     server.wait_closed(Closed::Handshake, 3).await;
 }
 
-#[tokio::test]
-async fn renegotiation_is_refused() {
-    let server = TestServer::start().await;
+/// Asks for renegotiation twice; what the client says of it.
+async fn renegotiate(address: SocketAddr) -> String {
     let mut client = Command::new("openssl")
-        .args(["s_client", "-tls1_2", "-connect", &server.address.to_string()])
+        .args(["s_client", "-tls1_2", "-connect", &address.to_string()])
         .args(["-alpn", "tagwire/1"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("this test needs the openssl program: install the package openssl");
-    eventually("the handshake is done", || server.tally().open == 1).await;
     let mut stdin = client.stdin.take().unwrap();
     // A line `R` asks for it. Openssl reads it when its handshake is done.
     stdin.write_all(b"R\nR\n").unwrap();
@@ -315,10 +316,61 @@ async fn renegotiation_is_refused() {
         ended.is_some()
     })
     .await;
-    let said = std::io::read_to_string(client.stderr.take().unwrap()).unwrap();
+    std::io::read_to_string(client.stderr.take().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn renegotiation_is_refused() {
+    let server = TestServer::start().await;
+    let said = renegotiate(server.address).await;
     assert!(said.contains("renegotiat"), "{said}");
     server.wait_open(0).await;
     server.peer().await.expect_alive().await;
+}
+
+/// What each of many connections costs the server's processor, from its beginning to its end.
+#[cfg(feature = "cli")]
+async fn expect_cheap(binary: &Binary, what: &str, one: impl AsyncFn()) {
+    const TIMES: u32 = 10;
+    let before = binary.cpu();
+    for _ in 0..TIMES {
+        one().await;
+    }
+    let each = (binary.cpu() - before) / TIMES;
+    println!("{what}: {each:?}");
+    assert!(each < Duration::from_millis(10), "{what}: {each:?}");
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn floods_cost_less_than_10_ms_of_the_processor() {
+    let _alone = alone().await;
+    // Nothing but the flood ends them.
+    let binary = Binary::with(&["timeouts.handshake=30m"]);
+    expect_cheap(&binary, "renegotiation", async || {
+        renegotiate(binary.address).await;
+    })
+    .await;
+    expect_cheap(&binary, "33 KeyUpdates", async || {
+        let mut peer = binary.peer().await;
+        for _ in 0..33 {
+            peer.tls().refresh_traffic_keys().unwrap();
+        }
+        let _ = peer.flush().await;
+        assert_ne!(peer.rest().await.1, End::Goodbye);
+    })
+    .await;
+    let [warnings, changes] = [WARNING.repeat(5), CHANGE_CIPHER_SPEC.repeat(3)];
+    for (what, records) in [("5 warnings", warnings), ("3 ChangeCipherSpec", changes)] {
+        expect_cheap(&binary, what, async || {
+            let mut peer = PlainPeer::connect(binary.address).await;
+            peer.send(&records).await;
+            let (answer, _) = peer.rest().await;
+            assert!(answer.is_empty() || answer[0] == 0x15 && answer.len() == 7, "{answer:x?}");
+        })
+        .await;
+    }
+    binary.peer().await.expect_alive().await;
 }
 
 /// Keeps a client's tickets, and counts them.

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tagwire::session::Closed;
 use tokio::time::Instant;
 
+#[cfg(feature = "cli")]
+use crate::support::{Binary, alone};
 use crate::support::{
     DEADLINE, End, Frame, QUIET, RawPeer, TestServer, body, control, data, frame, ping,
 };
@@ -322,13 +324,11 @@ async fn hostile_room_names_are_refused() {
     peer.join(&long[..64], "ann").await;
 }
 
-#[tokio::test]
-async fn hostile_json_is_refused_and_the_connection_stays() {
-    let server = TestServer::start().await;
-    let mut peer = server.peer().await;
+/// Payloads of CONTROL that are not one JSON object, or not one that is allowed.
+fn hostile_json() -> Vec<Vec<u8>> {
     let long = format!("{{\"op\":\"stats\",\"x\":\"{}\"}}", "x".repeat(16 << 10));
     let deep = format!("{{\"op\":\"stats\",\"x\":{}{}}}", "[".repeat(16), "]".repeat(16));
-    for payload in [
+    [
         &b"["[..],
         &b"[".repeat(4000),
         &b"{\"a\":".repeat(3000),
@@ -347,8 +347,17 @@ async fn hostile_json_is_refused_and_the_connection_stays() {
         b"\xff\xfe",
         long.as_bytes(),
         deep.as_bytes(),
-    ] {
-        peer.send(frame(1, payload)).await;
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec()
+}
+
+#[tokio::test]
+async fn hostile_json_is_refused_and_the_connection_stays() {
+    let server = TestServer::start().await;
+    let mut peer = server.peer().await;
+    for payload in hostile_json() {
+        peer.send(frame(1, &payload)).await;
         let start = &payload[..payload.len().min(60)];
         let error = peer.expect("error").await;
         assert_eq!(error["code"], "bad_control", "{}", String::from_utf8_lossy(start));
@@ -356,6 +365,26 @@ async fn hostile_json_is_refused_and_the_connection_stays() {
     peer.send(control(json!({"op": "shutdown"}))).await;
     peer.expect_error("unknown_op").await;
     peer.expect_alive().await;
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn hostile_json_costs_less_than_5_ms_of_the_processor() {
+    const TIMES: u32 = 50;
+    let _alone = alone().await;
+    let binary = Binary::with(&["limits.errors=1000000"]);
+    let mut peer = binary.peer().await;
+    for payload in hostile_json() {
+        let before = binary.cpu();
+        peer.send(frame(1, &payload).repeat(TIMES as usize)).await;
+        for _ in 0..TIMES {
+            peer.expect_error("bad_control").await;
+        }
+        let each = (binary.cpu() - before) / TIMES;
+        let start = String::from_utf8_lossy(&payload[..payload.len().min(60)]);
+        println!("{each:?} for {start}");
+        assert!(each < Duration::from_millis(5), "{each:?} for {start}");
+    }
 }
 
 #[tokio::test]
