@@ -77,6 +77,11 @@ fn leave(session: &mut Session, room: Option<RoomName>) -> Result<(), Problem> {
 }
 
 fn publish(session: &mut Session, text: &[u8]) -> Result<(), Problem> {
+    let most = session.node().settings().limits.frame as usize;
+    if text.len() > most {
+        // Others in the room speak frames.
+        return Err(Problem::new(Code::BadMessage, format!("a message has at most {most} bytes")));
+    }
     if session.current_room().is_none() && !session.has_joined() {
         let default = session.node().settings().rooms.default.clone();
         join(session, default.ok_or_else(not_joined)?, None)?;
