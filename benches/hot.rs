@@ -1,13 +1,15 @@
-//! The three steps that every message takes, each many times: decode, append, read.
+//! The steps that every message takes, each many times: decode, publish, append, read.
 //!
 //! `scripts/count` runs it under callgrind and prints instructions per step, which repeat exactly, whatever
 //! else the machine does. Run by hand: `cargo bench --bench hot -- decode 1000000`.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tagwire::id::{Channel, ConnectionId, Seq};
-use tagwire::room::{Form, Keep, Log};
+use tagwire::id::{Channel, ConnectionId, NodeId, PublishId, RoomName, Seq, UserId};
+use tagwire::limits::{Live, Settings};
+use tagwire::room::{Form, Keep, Log, Memory, PublisherId, Rooms, RoomsConfig, Ticket};
 use tagwire::wire::{Admit, Decoder, Header, RecordHead, Tag};
 
 /// Bytes of a body: what the fan-out benchmarks call small.
@@ -22,10 +24,11 @@ fn main() {
     let batches = args.next().and_then(|n| n.parse().ok()).unwrap_or(1000);
     match step.as_str() {
         "decode" => decode(batches),
+        "publish" => publish(batches),
         "append" => append(batches),
         "read_data" => read(batches, Form::Data),
         "read_message" => read(batches, Form::Message),
-        _ => eprintln!("usage: hot decode|append|read_data|read_message [BATCHES]"),
+        _ => eprintln!("usage: hot decode|publish|append|read_data|read_message [BATCHES]"),
     }
 }
 
@@ -42,6 +45,24 @@ fn decode(batches: usize) {
         while let Ok(Some(frame)) = decoder.decode(&mut rest, |_| Admit::Take) {
             black_box(&frame);
         }
+    }
+}
+
+/// Bodies into a room in memory: its lock, the engine, the log, what it keeps.
+fn publish(batches: usize) {
+    let settings = Arc::new(Live::new(Settings::default()));
+    let node = NodeId::new(7);
+    let rooms = Rooms::new(RoomsConfig { node, settings, workers: 1, engine: Box::new(Memory) });
+    let (Some(name), Some(user)) = (RoomName::new("room"), UserId::new("ann")) else { return };
+    let Ok(room) = rooms.open(&name) else { return };
+    let ticket = Ticket {
+        publisher: PublisherId(1),
+        connection: ConnectionId(1),
+        publish_id: PublishId(0),
+        channel: room.channel(),
+    };
+    for message in 0..batches * BATCH {
+        let _ = black_box(room.publish(None, ticket, &user, &[7; BODY], message as u64));
     }
 }
 
