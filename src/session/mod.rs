@@ -20,6 +20,7 @@ mod tap;
 mod tests;
 mod timings;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,8 +75,8 @@ pub struct Session {
     turn: usize,
     /// Replies, events and pongs that are not sent yet: whole frames, or lines.
     outbox: BytesMut,
-    /// When the newest errors were, for `too_many_errors`.
-    errors: (u32, Option<Instant>),
+    /// When the newest errors were, in milliseconds of its life; made by the first.
+    errors: Option<Box<VecDeque<u32>>>,
     closing: bool,
 }
 
@@ -110,7 +111,7 @@ impl Session {
             acks: Vec::new(),
             turn: 0,
             outbox: BytesMut::new(),
-            errors: (0, None),
+            errors: None,
             closing: false,
         }
     }
@@ -281,16 +282,19 @@ impl Session {
         self.put(Tag::CONTROL, |outbox| encode_event(outbox, id, event));
     }
 
-    /// Counts an error that is about to be answered; whether it is one too many.
+    /// Counts an error that is about to be answered; whether it is one too many within 10 s.
     pub fn handle_error(&mut self, now: Instant) -> bool {
-        const WINDOW: Duration = Duration::from_secs(10);
+        const WINDOW_MS: u32 = 10_000;
         self.traffic.errors += 1;
-        let (count, since) = &mut self.errors;
-        match since {
-            Some(start) if now < *start + WINDOW => *count += 1,
-            _ => (*count, *since) = (1, Some(now)),
+        // 4 bytes for each; after 49 days they begin anew, which differences do not mind.
+        let now_ms = self.uptime(now).as_millis() as u32;
+        let most = self.node.settings().limits.errors as usize;
+        let errors = self.errors.get_or_insert_default();
+        while errors.front().is_some_and(|&ms| now_ms.wrapping_sub(ms) >= WINDOW_MS) {
+            errors.pop_front();
         }
-        *count >= self.node.settings().limits.errors
+        errors.push_back(now_ms);
+        errors.len() >= most
     }
 
     /// Acknowledgements that are owed: room, number and record.

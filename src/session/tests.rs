@@ -382,6 +382,20 @@ fn a_hundred_errors_within_ten_seconds_are_too_many() {
 }
 
 #[test]
+fn a_hundred_errors_within_any_ten_seconds_are_too_many() {
+    // Sixty before a round number of seconds and forty behind it are a hundred, too.
+    let start = Instant::now();
+    let mut ann = session(&node(|_| {}));
+    assert!((0..60).all(|_| !ann.handle_error(start + Duration::from_secs(9))));
+    assert!((0..39).all(|_| !ann.handle_error(start + Duration::from_secs(11))));
+    assert!(ann.handle_error(start + Duration::from_secs(18)));
+    // Once they are older than that, they no longer count.
+    let mut bob = session(&node(|_| {}));
+    assert!((0..99).all(|_| !bob.handle_error(start)));
+    assert!((0..99).all(|_| !bob.handle_error(start + Duration::from_secs(11))));
+}
+
+#[test]
 fn hello_comes_once_and_names_the_connection() {
     let node = node(|_| {});
     let mut ann = session(&node);
