@@ -267,13 +267,20 @@ impl Rooms {
     }
 
     /// Cuts the largest logs so that all together hold at most `bound` bytes: an eighth less than they
-    /// may, so that it is rarely needed.
+    /// may, so that it is rarely needed. What came last to a room stays as long as that is enough; then
+    /// the rooms give it up in which nothing has come for longest.
     fn cut(&self, bound: usize) {
         let all: Vec<_> = lock(&self.rooms).values().cloned().collect();
-        let mut sizes: Vec<_> = all.iter().map(|room| room.held_bytes()).collect();
+        let mut sizes: Vec<_> = all.iter().map(|room| room.held().0).collect();
         sizes.sort_unstable();
         let share = fair_share(&sizes, bound);
-        all.iter().for_each(|room| room.shrink(share));
+        all.iter().for_each(|room| room.shrink(share, 1));
+        let held = || self.home.held.load(Ordering::Relaxed);
+        if held() > bound {
+            let mut silent = all;
+            silent.sort_by_cached_key(|room| room.held().1);
+            silent.iter().take_while(|_| held() > bound).for_each(|room| room.shrink(0, 0));
+        }
     }
 }
 

@@ -81,7 +81,9 @@ impl Session {
                 Ok(taken)
             }
             Err(gap) => {
-                if self.node.settings().rooms.slow == SlowPolicy::Disconnect {
+                // Presence is no history: who missed nothing else did not fall behind.
+                let records = gap.missed.count != Some(0);
+                if records && self.node.settings().rooms.slow == SlowPolicy::Disconnect {
                     let message = "fell behind further than the room keeps";
                     return Err(Problem::new(Code::SlowConsumer, message));
                 }

@@ -321,6 +321,23 @@ fn who_falls_behind_is_told_and_goes_on_or_is_cut() {
 }
 
 #[test]
+fn who_missed_presence_alone_is_told_and_not_cut() {
+    let node = node(|settings| settings.rooms.slow = SlowPolicy::Disconnect);
+    let (mut ann, mut bob) = (session(&node), session(&node));
+    join(&mut bob, &as_data("a"));
+    pull(&mut bob);
+    // More coming and going than a room holds for readers that lag.
+    for _ in 0..3000 {
+        join(&mut ann, &as_data("a"));
+        ann.leave(&name("a")).unwrap();
+    }
+    join(&mut ann, &as_data("a"));
+    ann.publish(b"x").unwrap();
+    let words = pull(&mut bob);
+    assert_eq!((words[0].as_str(), words.last().unwrap().as_str()), ("gap", "x"));
+}
+
+#[test]
 fn nothing_is_due_where_nothing_is_new() {
     let node = node(|_| {});
     let (mut ann, mut bob) = (session(&node), session(&node));

@@ -115,14 +115,15 @@ impl Log {
     }
 
     /// Gives memory back, whatever is lost by it, until at most `bytes` are held: first what can be made
-    /// again, then the oldest records, then presence events. Who misses something is told so.
-    pub fn shrink(&mut self, bytes: usize) {
+    /// again, then the oldest records, but for the newest `spared` chunks, then presence events. Who
+    /// misses something is told so.
+    pub fn shrink(&mut self, bytes: usize, spared: usize) {
         if self.held_bytes() > bytes {
             self.forget_data(0);
             self.freeze();
             self.drop_spare();
         }
-        while self.held_bytes() > bytes && !self.chunks.is_empty() {
+        while self.held_bytes() > bytes && self.chunks.len() > spared {
             self.drop_chunk();
         }
         while self.held_bytes() > bytes && !self.presence.is_empty() {

@@ -264,16 +264,17 @@ impl Room {
         Some(used)
     }
 
-    /// How many bytes the log holds.
-    pub(super) fn held_bytes(&self) -> usize {
-        lock(&self.state).log.held_bytes()
+    /// How many bytes the log holds, and when its newest record came.
+    pub(super) fn held(&self) -> (usize, u64) {
+        let state = lock(&self.state);
+        (state.log.held_bytes(), state.log.last().time_ms)
     }
 
-    /// Keeps only the newest `bytes` bytes.
-    pub(super) fn shrink(&self, bytes: usize) {
+    /// Keeps only the newest `bytes` bytes, but the newest `spared` chunks in any case.
+    pub(super) fn shrink(&self, bytes: usize, spared: usize) {
         let mut state = lock(&self.state);
         if state.log.held_bytes() > bytes {
-            state.log.shrink(bytes);
+            state.log.shrink(bytes, spared);
             self.count(&mut state);
         }
     }

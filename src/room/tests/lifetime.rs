@@ -205,6 +205,28 @@ fn memory_is_bounded_also_over_more_rooms_than_it_has_room_for() {
 }
 
 #[test]
+fn what_came_last_is_given_up_last_and_where_nothing_has_come_for_longest() {
+    let change = |settings: &mut Settings| settings.rooms.keep_total = 1 << 20;
+    World::each(change, |world| {
+        let from = UserId::new("server").unwrap();
+        let names: Vec<_> =
+            (0..100).map(|n| RoomName::new(&format!("room{n}")).unwrap()).collect();
+        for (n, name) in names.iter().enumerate() {
+            // A record alone is larger than every room's share by far.
+            let body = "x".repeat(100_000);
+            world.rooms.publish(name, &from, body.as_bytes(), NOW + n as u64).unwrap();
+            world.settle();
+            world.rooms.relieve();
+            assert!(world.rooms.totals().1 <= 1 << 20, "{}", world.rooms.totals().1);
+            let kept = |name: &RoomName| world.room(name.as_str()).held().0 > 0;
+            let newest = names[..=n].iter().rev().take_while(|name| kept(name)).count();
+            assert_eq!(names[..=n].iter().filter(|name| kept(name)).count(), newest);
+            assert!(newest >= (n + 1).min(8), "{newest} of {n}");
+        }
+    });
+}
+
+#[test]
 fn rooms_opened_and_freed_from_many_threads_lose_nothing() {
     // Races between those who enter and publish, those who leave and free, and the sweep.
     let world = World::memory(|settings| {

@@ -7,6 +7,9 @@ use super::keys::KEYS;
 /// The largest `limits.frame`: far below 2^32, so that no sum of a length and a header overflows.
 const MAX_FRAME: u32 = 1 << 30;
 
+/// What `rooms.keep_total` must hold beside the largest frame.
+const RECORD_EXTRA: usize = 64 << 10;
+
 /// Everything that does not go together, with itself or with the protocol.
 pub(crate) fn together(config: &Config) -> Vec<Problem> {
     let (limits, rooms) = (&config.settings.limits, &config.settings.rooms);
@@ -28,6 +31,13 @@ pub(crate) fn together(config: &Config) -> Vec<Problem> {
         "is more than",
         ["limits.frame", "limits.unfinished"],
         "the largest frame could never arrive; lower the first or raise the second",
+    );
+    refuse(
+        rooms.keep_total < limits.frame as usize + RECORD_EXTRA,
+        "has no room for a record of",
+        ["rooms.keep_total", "limits.frame"],
+        "the largest frame, and 64KiB beside it, could not be kept until somebody reads it; raise the \
+         first or lower the second",
     );
     if limits.frame > MAX_FRAME {
         let what = format!("{} is more than 1GiB", said(config, "limits.frame"));

@@ -127,6 +127,8 @@ fn what_does_not_go_together_is_refused_with_both_origins() {
                 (t.toml, line 2)";
     assert!(error.contains(want), "{error}");
     assert!(refused("limits.frame=1GiB").contains("could never arrive"));
+    let error = merged("", &[], &["rooms.keep_total=1MiB", "rooms.keep_bytes=1MiB"]).unwrap_err();
+    assert!(error.contains("has no room for a record of limits.frame = \"1MiB\""), "{error}");
     let error = merged("", &[], &["limits.frame=2GiB", "limits.unfinished=2GiB"]).unwrap_err();
     assert!(
         error.contains("limits.frame = \"2GiB\" (--set limits.frame) is more than 1GiB"),

@@ -320,7 +320,7 @@ fn shrink_cuts_to_the_bound_whatever_is_lost() {
         pair.log.read(&mut cursor, 1, &mut Vec::new()).unwrap();
     }
     for bound in [1 << 20, 500_000, 100_000, 20_000, 1] {
-        pair.log.shrink(bound);
+        pair.log.shrink(bound, 0);
         assert!(pair.log.held_bytes() <= bound);
         // Not more than a chunk below it.
         assert!(bound < 20_000 || pair.log.held_bytes() + 12_000 > bound.min(1_000_000));

@@ -172,7 +172,7 @@ impl Pair {
     }
 
     fn shrink(&mut self) {
-        self.log.shrink(0);
+        self.log.shrink(0, 0);
         assert_eq!(self.log.held_bytes(), 0);
         assert!(self.log.is_empty());
         self.model.first_event = self.model.events.len();
