@@ -213,8 +213,9 @@ impl Desk {
     fn advance(&mut self, session: &mut Session, tag: Tag, now: Instant) -> Result<(), Problem> {
         let router = self.router.clone();
         let at_once = |tag| router.get(tag).map_or(1, |route| route.at_once());
-        // Replies that pile up unread hold up the handlers that would add to them.
-        while !session.is_piled() {
+        // Replies that pile up unread hold up the handlers that would add to them; a publish that waits for
+        // its room holds up all that came after it.
+        while !session.is_piled() && !session.is_paused() {
             let Some(ask) = self.lanes.next(tag, at_once) else { break };
             let Some(route) = router.get(ask.tag) else {
                 self.lanes.handle_done(tag);

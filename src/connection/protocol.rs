@@ -48,7 +48,7 @@ pub trait Protocol: Send + Unpin + 'static {
         now: Instant,
     ) -> Result<(), Problem>;
 
-    /// Goes on with requests that waited for replies to leave.
+    /// Goes on with requests that waited for replies to leave, or for a room.
     ///
     /// # Errors
     ///

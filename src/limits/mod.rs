@@ -1,9 +1,14 @@
 //! Every bound, its default and the reason for the number. Values come in; nothing here reads a file.
 
+mod rules;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+
+pub use self::rules::{RoomPattern, RoomPolicy, RoomRule};
 
 use crate::id::RoomName;
 
@@ -23,24 +28,41 @@ pub struct Settings {
 }
 
 /// Settings that may be exchanged while the server runs: whoever reads them reads the newest.
-#[derive(Debug, Default)]
-pub struct Live(ArcSwap<Settings>);
+#[derive(Debug)]
+pub struct Live {
+    settings: ArcSwap<Settings>,
+    generation: AtomicU64,
+}
 
 impl Live {
     /// Settings to begin with.
     pub fn new(settings: Settings) -> Self {
-        Self(ArcSwap::from_pointee(settings))
+        Self { settings: ArcSwap::from_pointee(settings), generation: AtomicU64::new(1) }
     }
 
     /// The newest settings; to be read now, not to be kept.
     #[inline]
     pub fn get(&self) -> Guard<Arc<Settings>> {
-        self.0.load()
+        self.settings.load()
+    }
+
+    /// A number from 1 that rises with every exchange. Who keeps what the settings come to reads it first,
+    /// then the settings, and looks again when it has changed.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Exchanges them. What was begun under the old ones goes on under those: a timer, a socket's options.
     pub fn set(&self, settings: Settings) {
-        self.0.store(Arc::new(settings));
+        self.settings.store(Arc::new(settings));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new(Settings::default())
     }
 }
 
@@ -151,6 +173,11 @@ pub struct RoomSettings {
     pub keep_total: usize,
     /// What happens to a subscriber that falls behind further than the room keeps.
     pub slow: SlowPolicy,
+    /// How long the slowest reader of a room with the policy `pause` may hold up its publishers without
+    /// reading anything. 30 s: twice what a person's network is away for, and as long as a frame may take.
+    pub pause: Duration,
+    /// What is different in some rooms; the first rule that matches counts.
+    pub rules: Vec<RoomRule>,
     /// Members above which joins and leaves are not announced. 100: presence costs members squared.
     pub presence_limit: usize,
 }
@@ -164,6 +191,8 @@ impl Default for RoomSettings {
             keep_age: Duration::from_secs(3600),
             keep_total: 256 << 20,
             slow: SlowPolicy::Gap,
+            pause: Duration::from_secs(30),
+            rules: Vec::new(),
             presence_limit: 100,
         }
     }
@@ -176,6 +205,9 @@ pub enum SlowPolicy {
     Gap,
     /// It is closed with `slow_consumer`.
     Disconnect,
+    /// It does not: who publishes to the room waits for it, for [`RoomSettings::pause`] at most, after
+    /// which it is closed with `slow_consumer`. For what must not be lost.
+    Pause,
 }
 
 /// Options of each accepted socket.

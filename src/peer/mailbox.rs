@@ -43,6 +43,10 @@ pub enum Mail {
         /// For programs.
         reason: &'static str,
     },
+    /// A room has room again: a publish that waits for it may be tried again.
+    Room,
+    /// This connection has held up who publishes to that room for too long without reading anything.
+    Slow(RoomName),
     /// Another connection of the same client takes over; it waits until this one has left its rooms.
     Taken(Arc<Mailbox>),
     /// The connection that was taken over has left its rooms.

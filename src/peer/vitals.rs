@@ -134,7 +134,10 @@ impl Vitals {
                 let pause = now.saturating_duration_since(since);
                 self.paused = None;
                 self.heard = now.min(self.heard + pause);
-                self.next_ping = self.next_ping.max(now);
+                // What was asked meanwhile is answered late, and not by the peer's fault.
+                if self.asked.is_some_and(|asked| asked >= since) {
+                    self.asked = None;
+                }
                 for deadline in [&mut self.begun, &mut self.identify_by].into_iter().flatten() {
                     *deadline += pause;
                 }
@@ -149,7 +152,8 @@ impl Vitals {
             return Due::Dead("takes nothing, and nothing else arrived");
         }
         if self.paused.is_some() {
-            return Due::Nothing;
+            // The peer sees that we live; whether it does we cannot know.
+            return if self.pings && now >= self.next_ping { self.ping(now) } else { Due::Nothing };
         }
         if self.identify_by.is_some_and(|by| now >= by) {
             return Due::Dead("said nothing in time");
@@ -166,6 +170,10 @@ impl Vitals {
         if self.missed >= self.misses {
             return Due::Dead("answered no heartbeat, and nothing else arrived");
         }
+        self.ping(now)
+    }
+
+    fn ping(&mut self, now: Instant) -> Due {
         self.next_ping = now + self.interval.time();
         self.asked = Some(now);
         self.number += 1;
@@ -193,10 +201,10 @@ impl Vitals {
     /// When to look again at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let blocked = self.blocked.map(|since| self.give_up(since));
-        if self.paused.is_some() {
-            return blocked;
-        }
         let ping = self.pings.then_some(self.next_ping);
+        if self.paused.is_some() {
+            return [ping, blocked].into_iter().flatten().min();
+        }
         [ping, self.frame_by(), self.identify_by, blocked].into_iter().flatten().min()
     }
 
@@ -355,8 +363,13 @@ mod tests {
         let mut vitals = vitals(start);
         vitals.handle_input(start, Some(0), true);
         vitals.handle_paused(start + SECOND, true);
-        assert_eq!(watch(&mut vitals, start, 1..200), []);
+        // It is pinged meanwhile, so that it sees that we are there.
+        let due = watch(&mut vitals, start, 1..200);
+        assert_eq!(due.len(), 13);
+        assert!(due.iter().all(|(_, due)| matches!(due, Due::Ping(_))), "{due:?}");
         vitals.handle_paused(start + 200 * SECOND, false);
+        // Its answers lay unread: they measure nothing.
+        assert_eq!(vitals.handle_pong(start + 200 * SECOND, 13), None);
         let due = watch(&mut vitals, start, 200..204);
         assert!(due.iter().all(|(_, due)| matches!(due, Due::Ping(_))), "{due:?}");
         let due = watch(&mut vitals, start, 204..205);

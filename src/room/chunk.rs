@@ -188,7 +188,7 @@ impl Chunk {
     fn read_large(&self, header: Bytes, cursor: &mut Cursor, out: &mut Vec<Bytes>) -> usize {
         let Some(entry) = self.index.get(cursor.record) else { return 0 };
         cursor.record += 1;
-        if cursor.skip == Some(entry.source) {
+        if cursor.skips(entry.source) {
             return 0;
         }
         cursor.frames = cursor.frames.wrapping_add(1);
@@ -210,7 +210,7 @@ impl Chunk {
         while cursor.record < self.index.len() && taken + (end - start) < budget {
             let entry = self.index[cursor.record];
             let len = self.frame_len(cursor.form, cursor.record);
-            if cursor.skip == Some(entry.source) {
+            if cursor.skips(entry.source) {
                 taken += Self::take(bytes, start..end, out);
                 start = end + len;
             } else {
@@ -236,6 +236,6 @@ impl Chunk {
     /// Whether a reader takes all of it as one run.
     fn is_whole_for(&self, cursor: &Cursor) -> bool {
         cursor.record == 0
-            && cursor.skip.is_none_or(|own| self.index.iter().all(|entry| entry.source != own))
+            && (cursor.echo || self.index.iter().all(|entry| entry.source != cursor.owner))
     }
 }

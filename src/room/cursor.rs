@@ -15,8 +15,9 @@ pub enum Form {
 #[derive(Clone, Debug)]
 pub struct Cursor {
     pub(super) form: Form,
-    /// Whose records are passed over: the reader's own, if it wants no echo.
-    pub(super) skip: Option<ConnectionId>,
+    /// The reader's connection, and whether it wants its own records back.
+    pub(super) owner: ConnectionId,
+    pub(super) echo: bool,
     /// The chunk that is read next, counted from the log's first.
     pub(super) chunk: u64,
     /// The record in it.
@@ -82,6 +83,12 @@ impl Cursor {
         // A successful read passes only presence events that it gives.
         let events = self.presence as u32;
         Given { frames: self.frames, events, event_bytes: self.event_bytes }
+    }
+
+    /// Whether the records of a connection are passed over.
+    #[inline]
+    pub(super) fn skips(&self, source: ConnectionId) -> bool {
+        !self.echo && source == self.owner
     }
 
     /// Moves behind a chunk that ends with the record `seq`, number `ordinal` of the log.

@@ -44,6 +44,8 @@ pub(super) struct Home {
     held: AtomicUsize,
     publishers: AtomicUsize,
     members: AtomicUsize,
+    /// Bytes that must not leave rooms with the policy `pause`: somebody has yet to read them.
+    unread: AtomicUsize,
     /// Records that an engine stored later than it was asked, for publishers of this node.
     pub(super) fed: AtomicU64,
 }
@@ -82,21 +84,34 @@ impl Home {
     /// A room that held so much `before` holds so much `now`.
     #[inline]
     pub(super) fn handle_held(&self, before: Holding, now: Holding) {
-        let count = |counter: &AtomicUsize, before: usize, now: usize| {
-            // Wraps around for a difference below zero, which is what it should.
-            if now != before {
-                counter.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
-            }
-        };
         count(&self.held, before.log, now.log);
         count(&self.publishers, before.publishers, now.publishers);
         count(&self.members, before.members, now.members);
+    }
+
+    /// A room of whose log `before` bytes must not leave has so many `now`.
+    pub(super) fn handle_unread(&self, before: usize, now: usize) {
+        count(&self.unread, before, now);
+    }
+
+    /// Whether rooms that pause hold so much that they leave too little to the others: half of all.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.unread.load(Ordering::Relaxed) > self.settings().rooms.keep_total / 2
     }
 
     /// How long a publisher is remembered that says nothing more: shorter when there are too many.
     fn remember(&self) -> Duration {
         let publishers = self.publishers.load(Ordering::Relaxed).max(PUBLISHERS);
         REMEMBER.mul_f64(PUBLISHERS as f64 / publishers as f64)
+    }
+}
+
+/// Counts that something of `before` is of `now`.
+#[inline]
+fn count(counter: &AtomicUsize, before: usize, now: usize) {
+    // Wraps around for a difference below zero, which is what it should.
+    if now != before {
+        counter.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 }
 
@@ -121,9 +136,9 @@ impl Rooms {
     /// No rooms yet.
     pub fn new(config: RoomsConfig) -> Self {
         let doorbells = (0..config.workers).map(|_| Doorbell::default()).collect();
-        let zero = AtomicUsize::default;
-        let (held, publishers, members) = (zero(), zero(), zero());
-        let home = Home { config, doorbells, held, publishers, members, fed: AtomicU64::new(0) };
+        let [held, publishers, members, unread] = [(); 4].map(|()| AtomicUsize::new(0));
+        let fed = AtomicU64::new(0);
+        let home = Home { config, doorbells, held, publishers, members, unread, fed };
         Self {
             home: Arc::new(home),
             rooms: Mutex::default(),
@@ -273,7 +288,8 @@ impl Rooms {
         let all: Vec<_> = lock(&self.rooms).values().cloned().collect();
         let mut sizes: Vec<_> = all.iter().map(|room| room.held().0).collect();
         sizes.sort_unstable();
-        let share = fair_share(&sizes, bound);
+        let unread = self.home.unread.load(Ordering::Relaxed);
+        let share = fair_share(&sizes, bound.saturating_sub(unread));
         all.iter().for_each(|room| room.shrink(share, 1));
         let held = || self.home.held.load(Ordering::Relaxed);
         if held() > bound {

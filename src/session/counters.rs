@@ -64,6 +64,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Publishes that were accepted of nobody's connection: of handlers, and of the embedding program.
     pub published: AtomicU64,
+    /// Publishes that had to wait for slow readers of their room.
+    pub paused: AtomicU64,
     /// Bytes held of frames that are not whole yet.
     pub unfinished: Pool,
     /// Bytes that were sealed for peers who do not take them.
@@ -116,6 +118,8 @@ pub struct Tally {
     pub published: u64,
     /// Gaps that subscribers were told.
     pub gaps: u64,
+    /// Publishes that had to wait for slow readers of their room.
+    pub paused: u64,
     /// Errors that peers were told of.
     pub errors: u64,
     /// Bytes held of frames that are not whole yet.
@@ -146,6 +150,7 @@ impl Counters {
             refused: read(&self.refused),
             published: read(&self.published) + metered.published + fed,
             gaps: metered.gaps.iter().sum(),
+            paused: read(&self.paused),
             errors: metered.errors.iter().sum(),
             unfinished: self.unfinished.bytes(),
             unsent: self.unsent.bytes(),

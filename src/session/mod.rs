@@ -19,6 +19,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod timings;
+mod wait;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::peer::{Mailbox, PeerInfo, Traffic, Vitals};
 use crate::room::{PublisherId, WorkerId};
 use crate::session::hello::Takeover;
 use crate::session::seat::Seat;
+use crate::session::wait::Pending;
 use crate::sync::wall_ms;
 use crate::wire::{Code, Event, Header, RequestId, Tag, encode_event};
 
@@ -67,6 +69,8 @@ pub struct Session {
     /// Whether it ever joined a room: then it has left them all on purpose.
     joined: bool,
     takeover: Option<Box<Takeover>>,
+    /// What waits until its room has room; nothing behind it is looked at.
+    pending: Option<Box<Pending>>,
     /// In the order in which they were joined; the last one is the current room.
     seats: Vec<Seat>,
     /// Acknowledgements of rooms that it has left since.
@@ -107,6 +111,7 @@ impl Session {
             greeted: false,
             joined: false,
             takeover: None,
+            pending: None,
             seats: Vec::new(),
             acks: Vec::new(),
             turn: 0,
@@ -224,9 +229,10 @@ impl Session {
         self.handled.as_deref()
     }
 
-    /// Whether its input has to wait: for the session that it takes over, or because its replies pile up.
+    /// Whether its input has to wait: for the session that it takes over, for readers of a room, or
+    /// because its replies pile up.
     pub fn is_waiting(&self) -> bool {
-        self.takeover.is_some() || self.is_piled()
+        self.takeover.is_some() || self.is_paused() || self.is_piled()
     }
 
     /// Whether its replies pile up unread.
@@ -306,6 +312,7 @@ impl Session {
 
     /// Leaves every room; the session is over.
     pub fn end(&mut self) {
+        self.pending = None;
         self.close();
         self.seats = Vec::new();
         self.mailbox.close();

@@ -149,6 +149,8 @@ impl Node {
                 self.counters.published.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
+            // The server itself does not wait: it is refused, with the same word.
+            Ok(Published::Paused) => Err("paused"),
             // What is stored later is counted then.
             Ok(Published::Known(..) | Published::Later) => Ok(()),
             Err(Full) => Err("too_many_rooms"),

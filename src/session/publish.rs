@@ -52,6 +52,19 @@ impl Session {
         publish_id: PublishId,
         body: &[u8],
     ) -> Result<(), Problem> {
+        match self.try_publish(index, publish_id, body)? {
+            true => Ok(()),
+            false => self.put_off(index, publish_id, body),
+        }
+    }
+
+    /// Publishes, if the room does not pause.
+    pub(super) fn try_publish(
+        &mut self,
+        index: usize,
+        publish_id: PublishId,
+        body: &[u8],
+    ) -> Result<bool, Problem> {
         let seat = &mut self.seats[index];
         let ticket = Ticket {
             publisher: self.publisher,
@@ -65,27 +78,13 @@ impl Session {
                 seat.published = true;
                 seat.owe_ack(id, seq);
                 self.node.meter(self.worker).handle_published();
-                Ok(())
             }
-            Published::Known(id, seq) => {
-                seat.owe_ack(id, seq);
-                Ok(())
-            }
-            Published::Later => {
-                seat.later = seat.later.max(publish_id);
-                Ok(())
-            }
-            Published::Refused(reason) => {
-                let problem = Problem::new(Code::Unavailable, "the publish was not taken");
-                Err(Problem {
-                    publish_id: Some(publish_id),
-                    channel: Some(seat.room.channel()),
-                    room: Some(seat.room.name().clone()),
-                    reason: Some(reason),
-                    ..problem
-                })
-            }
+            Published::Known(id, seq) => seat.owe_ack(id, seq),
+            Published::Later => seat.later = seat.later.max(publish_id),
+            Published::Paused => return Ok(false),
+            Published::Refused(reason) => return Err(self.not_taken(index, publish_id, reason)),
         }
+        Ok(true)
     }
 
     /// An engine has answered a publish to that room, and with it all before it.

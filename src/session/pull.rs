@@ -83,7 +83,7 @@ impl Session {
             Err(gap) => {
                 // Presence is no history: who missed nothing else did not fall behind.
                 let records = gap.missed.count != Some(0);
-                if records && self.node.settings().rooms.slow == SlowPolicy::Disconnect {
+                if records && seat.room.slow() == SlowPolicy::Disconnect {
                     let message = "fell behind further than the room keeps";
                     return Err(Problem::new(Code::SlowConsumer, message));
                 }

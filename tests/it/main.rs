@@ -22,6 +22,7 @@ mod limits;
 mod logs;
 #[cfg(feature = "cli")]
 mod outside;
+mod pause;
 mod reload;
 mod slow;
 #[cfg(feature = "cli")]

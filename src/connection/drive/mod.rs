@@ -218,6 +218,21 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 self.session.traffic.errors += 1;
                 self.protocol.refuse(&mut self.session, &problem);
             }
+            Mail::Room => {
+                let tried = self.session.handle_room();
+                if let Err(problem) = tried {
+                    self.session.traffic.errors += 1;
+                    self.protocol.refuse(&mut self.session, &problem);
+                }
+                if !self.session.is_paused() {
+                    return self.protocol.resume(&mut self.session, clock());
+                }
+            }
+            Mail::Slow(room) => {
+                let message = "read nothing for too long while others waited to publish";
+                let problem = Problem::new(Code::SlowConsumer, message);
+                return Err(Problem { room: Some(room), ..problem });
+            }
             Mail::Taken(by) => {
                 self.session.end();
                 by.post(Mail::Vacated);
@@ -285,7 +300,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         }
     }
 
-    /// The replies that had piled up are on their way: handlers go on.
+    /// What held requests up is over, such as replies that had piled up: handlers go on.
     fn resume(&mut self) {
         if let Err(problem) = self.protocol.resume(&mut self.session, clock()) {
             self.fail(&problem, Closed::Refused);
@@ -324,9 +339,20 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
     /// Reads nothing more, and ends when the peer has what it is owed until now.
     fn end(&mut self, why: Closed) {
         if self.phase == Phase::Open {
+            let gave_up = self.give_up();
             self.session.close();
             self.phase = Phase::Ending(why);
+            if gave_up {
+                self.resume();
+            }
         }
+    }
+
+    /// Refuses a publish that waits for room: it will not be accepted any more. Whether there was one.
+    fn give_up(&mut self) -> bool {
+        let Some(problem) = self.session.give_up() else { return false };
+        self.protocol.refuse(&mut self.session, &problem);
+        true
     }
 
     /// Tells the peer what is wrong, after all that it was owed until now but records, and ends.
@@ -334,6 +360,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         if !matches!(self.phase, Phase::Failing(_)) {
             self.settle();
             self.file_letters();
+            self.give_up();
             self.protocol.refuse(&mut self.session, problem);
             self.session.close();
             self.phase = Phase::Failing(why);

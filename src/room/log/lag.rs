@@ -105,7 +105,7 @@ mod tests {
         log.read(&mut other, 10_000, &mut Vec::new()).unwrap();
         fill(&mut log, 11..=12);
         log.trim(&Keep { bytes: 1 << 20, count: 1, since_ms: 0 });
-        log.shrink(0);
+        log.shrink(0, 0);
         assert_eq!((log.kept(), log.oldest_ms()), (0, None));
         assert_eq!(log.lag(&cursor, 100), Lag { records: 12, ..Lag::default() });
         fill(&mut log, 13..=13);

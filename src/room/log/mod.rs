@@ -83,6 +83,8 @@ pub struct Log {
     /// What is held but not kept is for readers who are already under way.
     trimmed: (Mark, u64),
     front: (u64, usize),
+    /// The record from which on nothing leaves, counted as `count` is: somebody has yet to read it.
+    floor: u64,
     /// Records since the last read, not a chunk yet.
     tail: BytesMut,
     tail_index: Vec<Entry>,
@@ -119,6 +121,7 @@ impl Log {
             gone: Default::default(),
             trimmed: Default::default(),
             front: (0, 0),
+            floor: u64::MAX,
             tail: BytesMut::new(),
             tail_index: Vec::new(),
             segment: SEGMENT_MIN,

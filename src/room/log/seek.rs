@@ -6,12 +6,14 @@ use crate::room::chunk::Entry;
 use crate::room::cursor::{Cursor, Form};
 
 impl Log {
-    /// A cursor at the end: it hears what comes, records and presence events.
+    /// A cursor at the end: it hears what comes, records and presence events, but for the records of
+    /// `skip`.
     pub fn end(&mut self, form: Form, skip: Option<ConnectionId>) -> Cursor {
         self.freeze();
         Cursor {
             form,
-            skip,
+            owner: skip.unwrap_or(ConnectionId(0)),
+            echo: skip.is_none(),
             chunk: self.end_chunk(),
             record: 0,
             offset: 0,

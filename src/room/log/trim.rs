@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use super::append::PRESENCE_OVERHEAD;
 use super::{Keep, Log, SEGMENT_MIN};
+use crate::room::chunk::RECORD_OVERHEAD;
 
 /// Bytes that may be held beyond what is kept, so that a burst larger than a room keeps still reaches
 /// whoever listens.
@@ -30,6 +31,30 @@ impl Log {
         }
     }
 
+    /// From now on nothing leaves behind the first `floor` records: somebody has yet to read it.
+    pub fn hold(&mut self, floor: u64) {
+        self.floor = floor;
+    }
+
+    /// The record from which on nothing leaves.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Whether a frame of `len` bytes more would push out what must not leave.
+    pub fn is_full(&self, keep: &Keep, len: usize) -> bool {
+        let kept = self.count - self.trimmed.1;
+        let over = self.kept_bytes + len + RECORD_OVERHEAD > keep.bytes || kept >= keep.count;
+        over && kept > 0 && self.trimmed.1 >= self.floor
+    }
+
+    /// About how many bytes must not leave: their share of all records that are kept.
+    pub fn unread_bytes(&self) -> usize {
+        let (kept, unread) = (self.count - self.trimmed.1, self.count.saturating_sub(self.floor));
+        let share = (self.kept_bytes as u128 * u128::from(unread)).checked_div(kept.into());
+        share.map_or(0, |share| self.kept_bytes.min(share as usize))
+    }
+
     /// Lets presence events leave that are older than `before_ms`: they are no history, and held only for
     /// readers under way.
     pub fn trim_presence(&mut self, before_ms: u64) {
@@ -41,7 +66,7 @@ impl Log {
     fn trim_records(&mut self, keep: &Keep) {
         loop {
             let kept = self.count - self.trimmed.1;
-            if kept == 0 {
+            if kept == 0 || self.trimmed.1 >= self.floor {
                 break;
             }
             if self.front.0 == self.end_chunk() {
@@ -115,8 +140,8 @@ impl Log {
     }
 
     /// Gives memory back, whatever is lost by it, until at most `bytes` are held: first what can be made
-    /// again, then the oldest records, but for the newest `spared` chunks, then presence events. Who
-    /// misses something is told so.
+    /// again, then the oldest records, but for the newest `spared` chunks and for what must not leave,
+    /// then presence events. Who misses something is told so.
     pub fn shrink(&mut self, bytes: usize, spared: usize) {
         if self.held_bytes() > bytes {
             self.forget_data(0);
@@ -124,6 +149,9 @@ impl Log {
             self.drop_spare();
         }
         while self.held_bytes() > bytes && self.chunks.len() > spared {
+            if self.chunks.front().is_some_and(|chunk| chunk.end_ordinal > self.floor) {
+                break;
+            }
             self.drop_chunk();
         }
         while self.held_bytes() > bytes && !self.presence.is_empty() {

@@ -81,19 +81,27 @@ impl Room {
         state.now_ms = state.now_ms.max(entry.now_ms);
         let session = entry.mailbox.session();
         let known = match state.members.get(entry.user_id) {
-            Some(member) if member.session != *session => return Err(Refusal::UserTaken),
+            Some(member) if member.mailbox.session() != session => return Err(Refusal::UserTaken),
             member => member.is_some(),
         };
         if !known && state.members.len() >= self.home.settings().limits.members_per_room {
             return Err(Refusal::Full);
         }
-        state.log.trim(&self.home.keep(Some(entry.now_ms)));
+        self.settle(state);
+        state.log.trim(&state.policy.keep_at(entry.now_ms));
         let (cursor, gap, resumed) = self.place(&mut state.log, entry);
         let hidden = entry.form.is_none();
-        let member = Member { session: session.clone(), hidden };
+        let member = Member { mailbox: entry.mailbox.clone(), hidden };
         let was_present =
             state.members.insert(entry.user_id.clone(), member).is_some_and(|old| !old.hidden);
         state.present = state.present + usize::from(!hidden) - usize::from(was_present);
+        if let Some(hold) = &mut state.hold {
+            match &cursor {
+                Some(cursor) => hold.enter(cursor.owner, cursor.ordinal),
+                None => hold.leave(entry.mailbox.id()),
+            }
+            self.yield_room(state);
+        }
         if !known && !hidden {
             self.announce(state, entry.user_id, session, true);
         }
@@ -117,6 +125,7 @@ impl Room {
         let Some(form) = entry.form else { return (None, None, false) };
         let skip = (!entry.echo).then(|| entry.mailbox.id());
         let mut cursor = log.end(form, skip);
+        cursor.owner = entry.mailbox.id();
         let gap = |missed, reason| Some(Gap { missed, reason });
         let (gap, resumed) = match entry.start {
             Start::Live => (None, false),
@@ -154,10 +163,14 @@ impl Room {
     pub fn leave(&self, user_id: &UserId, session: &SessionId) -> bool {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        if state.members.get(user_id).is_none_or(|member| member.session != *session) {
+        if state.members.get(user_id).is_none_or(|member| member.mailbox.session() != session) {
             return false;
         }
-        let hidden = state.members.remove(user_id).is_some_and(|member| member.hidden);
+        let Some(Member { mailbox, hidden }) = state.members.remove(user_id) else { return false };
+        if let Some(hold) = &mut state.hold {
+            hold.leave(mailbox.id());
+            self.yield_room(state);
+        }
         if !hidden {
             self.announce(state, user_id, session, false);
             state.present -= 1;
@@ -168,7 +181,7 @@ impl Room {
 
     /// Tells the members that one came or went, in order with the messages, unless they are too many.
     fn announce(&self, state: &mut State, user_id: &UserId, session: &SessionId, joined: bool) {
-        if state.present > self.home.settings().rooms.presence_limit {
+        if state.present > state.policy.presence_limit {
             return;
         }
         let (room_id, user_id, session) = (self.name.as_str(), user_id.as_str(), session.as_str());

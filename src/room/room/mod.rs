@@ -1,6 +1,8 @@
 //! One room: its log and its members behind one lock, and the one function that lets a record in.
 
 mod enter;
+mod hold;
+mod policy;
 mod publish;
 
 use std::collections::BTreeMap;
@@ -15,11 +17,14 @@ use bytes::Bytes;
 pub use self::enter::{Entered, Entry, Refusal};
 pub use self::publish::{Published, Record};
 
+use self::hold::Hold;
+use self::policy::Policy;
 use crate::id::{Channel, RoomName, Seq, SessionId, UserId};
-use crate::peer::Lag;
+use crate::limits::SlowPolicy;
+use crate::peer::{Lag, Mailbox};
 use crate::room::Cursor;
 use crate::room::engine::PublisherId;
-use crate::room::log::{Keep, Log, Missed};
+use crate::room::log::{Log, Missed};
 use crate::room::publisher::Publisher;
 use crate::room::registry::{Holding, Home};
 use crate::room::wake::{Audience, WorkerId};
@@ -47,6 +52,9 @@ pub struct Room {
 #[derive(Default)]
 struct State {
     log: Log,
+    policy: Policy,
+    /// There only while the policy is to pause.
+    hold: Option<Box<Hold>>,
     members: BTreeMap<UserId, Member>,
     /// Members that are announced and counted.
     present: usize,
@@ -63,7 +71,7 @@ struct State {
 }
 
 struct Member {
-    session: SessionId,
+    mailbox: Arc<Mailbox>,
     /// May publish, hears nothing, and is not announced.
     hidden: bool,
 }
@@ -142,6 +150,13 @@ impl Room {
         self.audience.wake(self, own, &self.home.doorbells);
     }
 
+    /// What happens to a subscriber that falls behind.
+    pub fn slow(&self) -> SlowPolicy {
+        let mut state = lock(&self.state);
+        self.settle(&mut state);
+        state.policy.slow
+    }
+
     /// Has a cursor hear of nobody's coming and going from now on: its owner leaves.
     pub fn mute(&self, cursor: &mut Cursor) {
         lock(&self.state).log.mute(cursor);
@@ -160,6 +175,10 @@ impl Room {
     ) -> Result<usize, Gap> {
         let mut guard = lock(&self.state);
         let taken = guard.log.read(cursor, budget, out);
+        if let Some(hold) = &mut guard.hold {
+            hold.handle_read(cursor.owner, cursor.ordinal);
+            self.yield_room(&mut guard);
+        }
         self.count(&mut guard);
         taken.map_err(|missed| Gap { missed, reason: GapReason::Behind })
     }
@@ -187,7 +206,7 @@ impl Room {
             .members
             .range::<str, _>((from, Bound::Unbounded))
             .filter(|(_, member)| hidden || !member.hidden)
-            .map(|(user, member)| (user.clone(), member.session.clone()));
+            .map(|(user, member)| (user.clone(), member.mailbox.session().clone()));
         let page = wanted.by_ref().take(limit).collect();
         (page, wanted.next().is_some())
     }
@@ -230,7 +249,8 @@ impl Room {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         state.now_ms = state.now_ms.max(now_ms);
-        state.log.trim(&self.home.keep(Some(now_ms)));
+        self.settle(state);
+        state.log.trim(&state.policy.keep_at(now_ms));
         state.log.trim_presence(now_ms.saturating_sub(PRESENCE_MS));
         if state.waiting {
             state.waiting = false;
@@ -245,6 +265,9 @@ impl Room {
         if state.members.is_empty() || now_ms.abs_diff(state.tidied_ms) >= FORGET_EVERY_MS {
             state.tidied_ms = now_ms;
             state.publishers.retain(|_, publisher| !publisher.is_idle(now_ms, remember));
+        }
+        if state.hold.is_some() {
+            self.sweep_hold(state, now_ms);
         }
         self.count(state);
         state.is_disposable()
@@ -264,10 +287,11 @@ impl Room {
         Some(used)
     }
 
-    /// How many bytes the log holds, and when its newest record came.
+    /// How many bytes the log holds that may leave, and when its newest record came.
     pub(super) fn held(&self) -> (usize, u64) {
         let state = lock(&self.state);
-        (state.log.held_bytes(), state.log.last().time_ms)
+        let held = state.log.held_bytes() - state.log.unread_bytes();
+        (held, state.log.last().time_ms)
     }
 
     /// Keeps only the newest `bytes` bytes, but the newest `spared` chunks in any case.
@@ -287,6 +311,9 @@ impl Room {
             self.home.handle_held(state.counted, now);
             state.counted = now;
         }
+        if state.hold.is_some() {
+            self.count_unread(state);
+        }
     }
 }
 
@@ -299,18 +326,5 @@ impl State {
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Home {
-    /// What a log keeps now; without a time, regardless of age.
-    pub(super) fn keep(&self, now_ms: Option<u64>) -> Keep {
-        let settings = &self.settings().rooms;
-        let age = u64::try_from(settings.keep_age.as_millis()).unwrap_or(u64::MAX);
-        Keep {
-            bytes: settings.keep_bytes,
-            count: settings.keep_count as u64,
-            since_ms: now_ms.map_or(0, |now| now.saturating_sub(age)),
-        }
     }
 }

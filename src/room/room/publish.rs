@@ -20,6 +20,9 @@ pub enum Published {
     Known(PublishId, Seq),
     /// The engine's answer comes by mail.
     Later,
+    /// It is not accepted yet: readers have to catch up. The publisher waits, and tries again when it gets
+    /// [`Mail::Room`].
+    Paused,
     /// It was not taken; a reason for programs.
     Refused(&'static str),
 }
@@ -78,6 +81,12 @@ impl Room {
         } else if state.waiting && !state.publisher(publisher, mailbox).has_room() {
             return Some(Published::Refused("too_many_in_flight"));
         }
+        self.settle(state);
+        if state.hold.is_some()
+            && let Some(paused) = self.hold_up(state, mailbox, body.len())
+        {
+            return Some(paused);
+        }
         let last = state.log.last();
         let submission = Submission { room: self, ticket, user_id, body, last, now_ms };
         Some(match self.home.config.engine.submit(submission) {
@@ -115,7 +124,7 @@ impl Room {
         };
         let source = ticket.map_or(ConnectionId(0), |ticket| ticket.connection);
         state.log.append(&head, body, source);
-        state.log.trim(&self.home.keep(None));
+        state.log.trim(&state.policy.keep);
         self.news.fetch_add(1, Ordering::Release);
         let mut awaiting = None;
         if let Some(ticket) = ticket.filter(|ticket| ticket.publish_id.0 != 0 || state.waiting)
@@ -139,9 +148,13 @@ impl Room {
         if guard.gone {
             return;
         }
+        self.settle(&mut guard);
         let awaiting = self.admit(&mut guard, record);
         if record.ticket.is_some() {
             self.home.fed.fetch_add(1, Ordering::Relaxed);
+        }
+        if guard.hold.is_some() {
+            self.bound_fed(&mut guard);
         }
         if let (Some(mailbox), Some(ticket)) = (awaiting, record.ticket) {
             let (room, publish_id) = (self.name.clone(), ticket.publish_id);

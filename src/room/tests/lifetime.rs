@@ -209,8 +209,7 @@ fn what_came_last_is_given_up_last_and_where_nothing_has_come_for_longest() {
     let change = |settings: &mut Settings| settings.rooms.keep_total = 1 << 20;
     World::each(change, |world| {
         let from = UserId::new("server").unwrap();
-        let names: Vec<_> =
-            (0..100).map(|n| RoomName::new(&format!("room{n}")).unwrap()).collect();
+        let names: Vec<_> = (0..100).map(|n| RoomName::new(&format!("room{n}")).unwrap()).collect();
         for (n, name) in names.iter().enumerate() {
             // A record alone is larger than every room's share by far.
             let body = "x".repeat(100_000);

@@ -4,6 +4,7 @@ mod erratic;
 mod lifetime;
 mod log;
 mod members;
+mod pause;
 mod publish;
 mod support;
 mod wake;

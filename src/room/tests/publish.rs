@@ -309,6 +309,7 @@ impl GoBack {
             Published::Stored(id, _) | Published::Known(id, _) => self.take_ack(id.0),
             Published::Later => {}
             Published::Refused(_) => self.take_refusal(id),
+            Published::Paused => panic!("no room pauses here"),
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) struct World {
     /// `None` for memory.
     pub(super) erratic: Option<Erratic>,
     node: NodeId,
+    settings: Arc<Live>,
     connections: AtomicU64,
 }
 
@@ -47,16 +48,25 @@ impl World {
         let mut settings = Settings::default();
         (settings.limits.rooms, settings.limits.members_per_room) = (100, 100);
         change(&mut settings);
+        let settings = Arc::new(Live::new(settings));
         let config = RoomsConfig {
             node: node.clone(),
-            settings: Arc::new(Live::new(settings)),
+            settings: settings.clone(),
             workers: 2,
             engine: match &erratic {
                 Some(engine) => Box::new(engine.clone()),
                 None => Box::new(Memory),
             },
         };
-        Self { rooms: Rooms::new(config), erratic, node, connections: AtomicU64::new(1) }
+        let connections = AtomicU64::new(1);
+        Self { rooms: Rooms::new(config), erratic, node, settings, connections }
+    }
+
+    /// Exchanges the settings for others that differ from the defaults.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        self.settings.set(settings);
     }
 
     /// Lets the engine store all that it has.

@@ -3,6 +3,7 @@
 use super::Config;
 use super::error::Problem;
 use super::keys::KEYS;
+use super::value::quoted;
 
 /// The largest `limits.frame`: far below 2^32, so that no sum of a length and a header overflows.
 const MAX_FRAME: u32 = 1 << 30;
@@ -42,6 +43,13 @@ pub(crate) fn together(config: &Config) -> Vec<Problem> {
     if limits.frame > MAX_FRAME {
         let what = format!("{} is more than 1GiB", said(config, "limits.frame"));
         let why = "a frame from the server may be longer still, and its length has 32 bits";
+        problems.push(Problem::Together { what, why });
+    }
+    for rule in rooms.rules.iter().filter(|rule| rule.keep_bytes > Some(rooms.keep_total)) {
+        let key = format!("rooms.rules.{}.keep_bytes", quoted(rule.pattern.as_str()));
+        let what = format!("{key} is more than {}", said(config, "rooms.keep_total"));
+        let why =
+            "one room may not keep more than all of them; lower the first or raise the second";
         problems.push(Problem::Together { what, why });
     }
     for (tag, handler) in &config.handlers {

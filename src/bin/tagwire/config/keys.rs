@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use figment::value::Value;
 use tagwire::id::RoomName;
-use tagwire::limits::SlowPolicy;
+use tagwire::limits::RoomPattern;
 
 use super::Config;
 use super::handlers::{self, Part};
 use super::later::Network;
+use super::rules;
 use super::value::{Count, KernelSize, Size, Time, quoted};
 
 /// One key of the configuration.
@@ -28,28 +29,42 @@ pub(crate) struct Key {
 }
 
 /// A key that exists.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Known {
     /// A key of [`KEYS`].
     Plain(&'static Key),
     /// A key of one application tag's handler.
     Handler(u8, &'static Part),
+    /// A key of a rule for some rooms.
+    Rule(RoomPattern, &'static rules::Part),
 }
 
 impl Known {
     /// Whether its values are text.
-    pub(crate) fn is_text(self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         match self {
             Self::Plain(key) => key.text,
             Self::Handler(_, part) => part.text,
+            Self::Rule(_, part) => part.text,
         }
     }
 
     /// The one way to write it: `handlers.0xAB` and `handlers.0xab` are the same.
-    pub(crate) fn name(self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Plain(key) => key.name.to_owned(),
-            Self::Handler(tag, part) => handlers::name(tag, part),
+            Self::Handler(tag, part) => handlers::name(*tag, part),
+            Self::Rule(pattern, part) => rules::name(pattern, part),
+        }
+    }
+
+    /// Its parts: a room's name is one, whatever dots it has.
+    pub(crate) fn path(&self) -> Vec<String> {
+        match self {
+            Self::Rule(pattern, part) => {
+                ["rooms", "rules", pattern.as_str(), part.name].map(str::to_owned).to_vec()
+            }
+            _ => self.name().split('.').map(str::to_owned).collect(),
         }
     }
 
@@ -58,10 +73,13 @@ impl Known {
     /// # Errors
     ///
     /// Returns what the key wants.
-    pub(crate) fn set(self, config: &mut Config, value: &Value) -> Result<(), String> {
+    pub(crate) fn set(&self, config: &mut Config, value: &Value) -> Result<(), String> {
         match self {
             Self::Plain(key) => (key.set)(config, value),
-            Self::Handler(tag, part) => (part.set)(config.handlers.entry(tag).or_default(), value),
+            Self::Handler(tag, part) => (part.set)(config.handlers.entry(*tag).or_default(), value),
+            Self::Rule(pattern, part) => {
+                (part.set)(rules::entry(&mut config.settings.rooms.rules, pattern), value)
+            }
         }
     }
 }
@@ -73,6 +91,12 @@ pub(crate) fn find(path: &[String]) -> Option<Known> {
     {
         let part = handlers::PARTS.iter().find(|known| known.name == part)?;
         return Some(Known::Handler(handlers::tag(tag)?, part));
+    }
+    if let [first, second, pattern @ .., part] = path
+        && (first.as_str(), second.as_str()) == ("rooms", "rules")
+    {
+        let part = rules::PARTS.iter().find(|known| known.name == part)?;
+        return Some(Known::Rule(rules::pattern(pattern)?, part));
     }
     // Parts with dots in them, which TOML allows in quotes, are in no key.
     let name = path.join(".");
@@ -86,7 +110,12 @@ pub(crate) fn is_section(path: &[String]) -> bool {
         [first] => {
             first == "handlers" || KEYS.iter().any(|key| key.name.starts_with(&format!("{first}.")))
         }
-        [first, tag] => first == "handlers" && handlers::tag(tag).is_some(),
+        [first, tag] if first == "handlers" => handlers::tag(tag).is_some(),
+        [first, second, pattern @ ..]
+            if (first.as_str(), second.as_str()) == ("rooms", "rules") =>
+        {
+            pattern.is_empty() || rules::pattern(pattern).is_some()
+        }
         _ => false,
     }
 }
@@ -101,11 +130,23 @@ pub(crate) fn nearest(unknown: &str) -> String {
         strsim::damerau_levenshtein(unknown, known).min(part(section)).min(part(last))
     };
     let handlers = handlers::PARTS.iter().map(|part| format!("handlers.0xNN.{}", part.name));
-    let all = KEYS.iter().map(|key| key.name.to_owned()).chain(handlers);
-    let nearest = all.min_by_key(|known| distance(known)).unwrap_or_default();
-    match nearest.contains("NN") {
-        true => format!("{nearest}, with NN from 10 to FF"),
-        false => nearest,
+    let rules = rules::PARTS.iter().map(|part| format!("rooms.rules.ROOM.{}", part.name));
+    let all = KEYS.iter().map(|key| key.name.to_owned()).chain(handlers).chain(rules);
+    let nearest = match unknown.starts_with("rooms.rules.") {
+        // The name may be longer than all else.
+        true => all.filter(|known| known.contains("ROOM")).min_by_key(|known| {
+            let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+            strsim::damerau_levenshtein(&last(unknown), &last(known))
+        }),
+        false => all.min_by_key(|known| distance(known)),
+    };
+    let nearest = nearest.unwrap_or_default();
+    if nearest.contains("NN") {
+        format!("{nearest}, with NN from 10 to FF")
+    } else if nearest.contains("ROOM") {
+        format!("{nearest}, with a room's name for ROOM, or the beginning of one and a *")
+    } else {
+        nearest
     }
 }
 
@@ -205,7 +246,10 @@ pub(crate) const KEYS: &[Key] = &[
     key!("rooms.keep_total", size(1, "a room is its log: with 0 nothing could be delivered"), settings.rooms.keep_total,
         "Bytes of records that all rooms keep together; above that the largest are cut."),
     Key { name: "rooms.slow", text: true, set: set_slow, show: show_slow,
-        doc: "What happens to a subscriber that falls behind further than its room keeps." },
+        doc: "What happens to a subscriber that falls behind further than its room keeps: it is told a \"gap\", \
+              or is closed (\"disconnect\"), or whoever publishes waits for it (\"pause\")." },
+    key!("rooms.pause", time(ONE_MS, "with 0 no reader could ever be waited for"), settings.rooms.pause,
+        "How long a reader may hold up those who publish to a room that pauses without reading anything; then it is closed. Twice a short outage of its network."),
     key!("rooms.presence_limit", count(0, ""), settings.rooms.presence_limit,
         "Members above which joins and leaves are not announced. Presence costs the square of the members."),
 
@@ -239,22 +283,12 @@ fn show_default_room(config: &Config) -> String {
 }
 
 fn set_slow(config: &mut Config, value: &Value) -> Result<(), String> {
-    config.settings.rooms.slow = match value.as_str() {
-        Some("gap") => SlowPolicy::Gap,
-        Some("disconnect") => SlowPolicy::Disconnect,
-        Some("pause") => {
-            return Err("\"gap\" or \"disconnect\": this version cannot pause a room".to_owned());
-        }
-        _ => return Err("\"gap\" or \"disconnect\"".to_owned()),
-    };
+    config.settings.rooms.slow = rules::slow(value)?;
     Ok(())
 }
 
 fn show_slow(config: &Config) -> String {
-    quoted(match config.settings.rooms.slow {
-        SlowPolicy::Gap => "gap",
-        SlowPolicy::Disconnect => "disconnect",
-    })
+    rules::show_slow(config.settings.rooms.slow)
 }
 
 fn set_exempt(config: &mut Config, value: &Value) -> Result<(), String> {
@@ -301,13 +335,25 @@ mod tests {
 
     #[test]
     fn handlers_are_application_tags() {
-        let name = |key| find(&path(key)).map(Known::name);
+        let name = |key| find(&path(key)).map(|known| known.name());
         assert_eq!(name("handlers.0xAB.command").as_deref(), Some("handlers.0xab.command"));
         assert_eq!(name("handlers.0x10.workers").as_deref(), Some("handlers.0x10.workers"));
         for bad in ["handlers.0x0f.command", "handlers.32.command", "handlers.0x+1.command"] {
             assert_eq!(name(bad), None, "{bad}");
         }
         assert_eq!(name("handlers.0x20.colour"), None);
+    }
+
+    #[test]
+    fn a_rule_is_for_a_room_whatever_dots_its_name_has() {
+        let name = |key| find(&path(key)).map(|known| known.name());
+        for key in ["rooms.rules.a.b-*.slow", "rooms.rules.\"a.b-*\".slow"] {
+            assert_eq!(name(key).as_deref(), Some("rooms.rules.\"a.b-*\".slow"));
+            assert_eq!(find(&path(key)).unwrap().path(), ["rooms", "rules", "a.b-*", "slow"]);
+        }
+        for bad in ["rooms.rules.slow", "rooms.rules.a b.slow", "rooms.rules.a.colour"] {
+            assert_eq!(name(bad), None, "{bad}");
+        }
     }
 
     #[test]
@@ -323,6 +369,10 @@ mod tests {
             ("keep_bytes", "rooms.keep_bytes"),
             ("hearbeat.interval", "heartbeat.interval"),
             ("handlers.0x20.comand", "handlers.0xNN.command, with NN from 10 to FF"),
+            (
+                "rooms.rules.a.keep_byte",
+                "rooms.rules.ROOM.keep_bytes, with a room's name for ROOM, or the beginning of one and a *",
+            ),
             ("worker", "workers"),
             ("limitz", "limits.connections"),
         ];

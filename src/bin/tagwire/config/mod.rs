@@ -12,6 +12,7 @@ mod keys;
 mod later;
 mod origin;
 mod reference;
+mod rules;
 mod show;
 mod source;
 mod value;
@@ -76,7 +77,7 @@ impl Config {
         for mut one in given {
             match keys::find(&one.path) {
                 Some(known) => {
-                    one.path = known.name().split('.').map(str::to_owned).collect();
+                    one.path = known.path();
                     figment = figment.merge(one);
                 }
                 None if keys::is_section(&one.path) => problems.extend(section(&one)),

@@ -7,6 +7,7 @@ use super::Config;
 use super::handlers::PARTS;
 use super::keys::{KEYS, Key};
 use super::later::Later;
+use super::rules;
 
 /// A configuration file in which every key stands with its default, commented out.
 pub(crate) fn example() -> String {
@@ -23,6 +24,13 @@ pub(crate) fn example() -> String {
             let _ = write!(out, "\n[{section}]\n");
         }
         let _ = write!(out, "\n{}# {name} = {}\n", comment(key), (key.show)(&config));
+    }
+    out.push_str(
+        "\n# What is different in some rooms: one, or all whose names begin alike. Of several rules for a \
+         room,\n# the one that says most of its name counts.\n# [rooms.rules.\"audit-*\"]\n",
+    );
+    for part in rules::PARTS {
+        let _ = writeln!(out, "# {} = {}  # {}", part.name, part.example, part.doc);
     }
     out.push_str("\n# A process handler for the application tag 0x20.\n# [handlers.0x20]\n");
     for part in PARTS {
@@ -46,6 +54,8 @@ mod tests {
     use std::path::PathBuf;
     use std::{env, fs};
 
+    use tagwire::limits::SlowPolicy;
+
     use super::*;
     use crate::config::handlers::Part;
     use crate::config::source;
@@ -59,6 +69,9 @@ mod tests {
                 if Later::KEYS.contains(&key.name) { " No effect in this version." } else { "" };
             let shown = (key.show)(&config);
             let _ = writeln!(out, "| `{}` | `{shown}` | {}{later} |", key.name, key.doc);
+        }
+        for rules::Part { name, doc, .. } in rules::PARTS {
+            let _ = writeln!(out, "| `rooms.rules.ROOM.{name}` | | {doc} |");
         }
         for Part { name, doc, .. } in PARTS {
             let _ = writeln!(out, "| `handlers.0xNN.{name}` | | {doc} |");
@@ -111,6 +124,7 @@ mod tests {
             KEYS.iter().map(|key| (key.show)(config)).collect::<Vec<_>>().join("\n")
         };
         assert_eq!(shown(&read), shown(&defaults()));
+        assert_eq!(read.settings.rooms.rules[0].slow, Some(SlowPolicy::Pause));
         assert_eq!(read.handlers[&0x20].command, ["python3", "echo.py"]);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::handlers::{PARTS, name};
 use super::keys::KEYS;
-use super::{Config, later::Later};
+use super::{Config, later::Later, rules};
 
 impl Config {
     /// Every key, its value, and its origin.
@@ -12,6 +12,13 @@ impl Config {
         let mut out = String::new();
         for key in KEYS {
             self.line(&mut out, key.name, &(key.show)(self));
+        }
+        for rule in &self.settings.rooms.rules {
+            for part in rules::PARTS {
+                if let Some(shown) = (part.show)(rule) {
+                    self.line(&mut out, &rules::name(&rule.pattern, part), &shown);
+                }
+            }
         }
         for (tag, handler) in &self.handlers {
             for part in PARTS {

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tagwire::id::RoomName;
+use tagwire::limits::SlowPolicy;
+
 use super::*;
 
 /// Merges a file's text, variables and flags.
@@ -70,6 +73,22 @@ fn handlers_come_from_everywhere() {
 }
 
 #[test]
+fn rules_for_rooms_come_from_files_and_flags() {
+    let text = "[rooms.rules.\"audit-*\"]\nslow = \"gap\"\nkeep_count = 5\n[rooms.rules.\"a.b\"]\nkeep_age = \"1m\"\n";
+    let flags = ["rooms.rules.audit-*.slow=pause", "rooms.rules.a.b.presence_limit=0"];
+    let config = merged(text, &[], &flags).unwrap();
+    let policy = |room| config.settings.rooms.policy(&RoomName::new(room).unwrap());
+    assert_eq!((policy("audit-7").slow, policy("audit-7").keep_count), (SlowPolicy::Pause, 5));
+    assert_eq!(policy("audit").slow, SlowPolicy::Gap);
+    assert_eq!(
+        (policy("a.b").keep_age, policy("a.b").presence_limit),
+        (Duration::from_secs(60), 0)
+    );
+    assert_eq!(config.origin("rooms.rules.\"audit-*\".slow"), "--set rooms.rules.audit-*.slow");
+    assert_eq!(config.origin("rooms.rules.\"audit-*\".keep_count"), "t.toml, line 3");
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest_and_the_line() {
     let error = merged("[limits]\nframe = 1\nconections = 2\n", &[], &[]).unwrap_err();
     let want = "bad configuration\n  unknown key \"limits.conections\" (t.toml, line 3): the nearest \
@@ -114,7 +133,11 @@ fn nonsense_is_refused_with_a_reason() {
     assert!(refused("timeouts.frame=-1s").contains("wants a time"));
     assert!(refused("limits.frame=5GiB").contains("wants a size"));
     assert!(refused("rooms.default=a b").contains("wants a room name"));
-    assert!(refused("rooms.slow=pause").contains("cannot pause"));
+    assert!(refused("rooms.slow=stop").contains("\"gap\", \"disconnect\" or \"pause\""));
+    assert!(refused("rooms.rules.a b.slow=gap").contains("with a room's name for ROOM"));
+    assert!(refused("rooms.rules.a.keep_bytes=0").contains("rooms.rules.\"a\".keep_bytes = 0"));
+    assert!(refused("rooms.rules.a.keep_bytes=1GiB").contains("more than rooms.keep_total"));
+    assert!(refused("rooms.rules=5").contains("wants a section"));
     assert!(refused("limits.exempt=[1]").contains("wants a list of networks"));
     assert!(refused("handlers.0x20.command='").contains("wants a program"));
     assert!(refused("handlers.0x0f.command=cat").contains("with NN from 10 to FF"));
@@ -153,7 +176,12 @@ fn keys_without_effect_are_told_when_set() {
 #[test]
 fn what_is_shown_reads_back_as_the_same() {
     let flags = ["handlers.0x20.command=sh -c 'echo \"a\"'", "rooms.slow=disconnect"];
-    let more = ["socket.send_buffer=64KiB", "rooms.default=", "handlers.0x20.timeout=1500ms"];
+    let more = [
+        "socket.send_buffer=64KiB",
+        "rooms.default=",
+        "rooms.rules.a.b*.slow=pause",
+        "handlers.0x20.timeout=1500ms",
+    ];
     let flags: Vec<_> = flags.into_iter().chain(more).collect();
     for flags in [&flags[..], &[]] {
         let config = merged("", &[], flags).unwrap();
