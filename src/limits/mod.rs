@@ -85,7 +85,16 @@ pub struct Limits {
     pub members_per_room: usize,
     /// Requests to application handlers of one connection that are not answered yet. 64.
     pub in_flight: usize,
-    /// Errors within 10 s after which a connection is closed. 100 (docs/protocol.md, section 2).
+    /// Frames, or lines, of one connection per second, with a burst of one second; over it, the connection
+    /// is not read from for a while. 0 is off: what is much differs too much between applications.
+    pub messages_per_second: u32,
+    /// Bytes of one connection per second, inside TLS. 0 is off.
+    pub bytes_per_second: u32,
+    /// Frames of one user per second, on all connections together; a guest is a user of its own. 0 is off.
+    pub user_messages_per_second: u32,
+    /// Bytes of one user per second, on all connections together. 0 is off.
+    pub user_bytes_per_second: u32,
+    /// Errors within any 10 s after which a connection is closed. 100 (docs/protocol.md, section 2).
     pub errors: u32,
 }
 
@@ -100,6 +109,10 @@ impl Default for Limits {
             rooms_per_connection: 64,
             members_per_room: 100_000,
             in_flight: 64,
+            messages_per_second: 0,
+            bytes_per_second: 0,
+            user_messages_per_second: 0,
+            user_bytes_per_second: 0,
             errors: 100,
         }
     }

@@ -26,6 +26,9 @@ impl Session {
             return Err(Problem::new(Code::BadControl, "hello may come once"));
         }
         self.user_id = hello.user_id;
+        // It may be a user whose rates others share.
+        self.generation = 0;
+        self.settle_rates();
         let Some(client) = hello.client_id else {
             self.welcome(id.as_ref());
             return Ok(());

@@ -6,6 +6,7 @@
 
 mod clients;
 mod counters;
+mod errors;
 mod hello;
 mod join;
 mod meter;
@@ -13,15 +14,16 @@ mod node;
 mod problem;
 mod publish;
 mod pull;
+mod rates;
 mod report;
 mod seat;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod timings;
+mod users;
 mod wait;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,13 +37,16 @@ pub use node::Node;
 pub use problem::Problem;
 pub use tap::{Tap, TapFilter, Tapped, Way};
 pub use timings::Timings;
+pub use users::Users;
 
 use crate::id::{ClientId, PublishId, RoomName, Seq, UserId};
 use crate::latency::Histogram;
 use crate::limits::UNREAD_BYTES;
-use crate::peer::{Mailbox, PeerInfo, Traffic, Vitals};
+use crate::peer::{Due, Mailbox, PeerInfo, Traffic, Vitals};
 use crate::room::{PublisherId, WorkerId};
+use crate::session::errors::Errors;
 use crate::session::hello::Takeover;
+use crate::session::rates::Rates;
 use crate::session::seat::Seat;
 use crate::session::wait::Pending;
 use crate::sync::wall_ms;
@@ -79,8 +84,11 @@ pub struct Session {
     turn: usize,
     /// Replies, events and pongs that are not sent yet: whole frames, or lines.
     outbox: BytesMut,
-    /// When the newest errors were, in milliseconds of its life; made by the first.
-    errors: Option<Box<VecDeque<u32>>>,
+    /// When the newest errors were; made by the first.
+    errors: Option<Box<Errors>>,
+    /// The settings of which its rates are, and those, if anything is limited.
+    generation: u64,
+    rates: Option<Box<Rates>>,
     closing: bool,
 }
 
@@ -117,6 +125,8 @@ impl Session {
             turn: 0,
             outbox: BytesMut::new(),
             errors: None,
+            generation: 0,
+            rates: None,
             closing: false,
         }
     }
@@ -192,7 +202,7 @@ impl Session {
     /// Counts a frame or line that arrived.
     #[inline]
     pub fn handle_received(&mut self, tag: Tag, bytes: usize) {
-        self.traffic.frames_in += 1;
+        self.handle_frame();
         self.meter().handle_received(tag, bytes);
     }
 
@@ -229,10 +239,21 @@ impl Session {
         self.handled.as_deref()
     }
 
-    /// Whether its input has to wait: for the session that it takes over, for readers of a room, or
-    /// because its replies pile up.
+    /// Whether its input has to wait: for the session that it takes over, for readers of a room, for time
+    /// to pass, or because its replies pile up.
     pub fn is_waiting(&self) -> bool {
-        self.takeover.is_some() || self.is_paused() || self.is_piled()
+        self.takeover.is_some() || self.is_paused() || self.is_piled() || self.is_over_rate()
+    }
+
+    /// When it has to be looked at again at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.vitals.poll_timeout(), self.paid_at()].into_iter().flatten().min()
+    }
+
+    /// Looks at every deadline.
+    pub fn handle_timeout(&mut self, now: Instant) -> Due {
+        self.pay();
+        self.vitals.handle_timeout(now)
     }
 
     /// Whether its replies pile up unread.
@@ -286,21 +307,6 @@ impl Session {
     /// Says something to the peer as a CONTROL frame.
     pub fn say(&mut self, id: Option<&RequestId>, event: &Event<'_>) {
         self.put(Tag::CONTROL, |outbox| encode_event(outbox, id, event));
-    }
-
-    /// Counts an error that is about to be answered; whether it is one too many within 10 s.
-    pub fn handle_error(&mut self, now: Instant) -> bool {
-        const WINDOW_MS: u32 = 10_000;
-        self.traffic.errors += 1;
-        // 4 bytes for each; after 49 days they begin anew, which differences do not mind.
-        let now_ms = self.uptime(now).as_millis() as u32;
-        let most = self.node.settings().limits.errors as usize;
-        let errors = self.errors.get_or_insert_default();
-        while errors.front().is_some_and(|&ms| now_ms.wrapping_sub(ms) >= WINDOW_MS) {
-            errors.pop_front();
-        }
-        errors.push_back(now_ms);
-        errors.len() >= most
     }
 
     /// Acknowledgements that are owed: room, number and record.

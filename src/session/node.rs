@@ -12,7 +12,7 @@ use crate::room::{Engine, Full, Published, PublisherId, Rooms, RoomsConfig, Work
 use crate::session::meter::{Meter, Metered, Meters};
 use crate::session::tap::Taps;
 use crate::session::timings::TimingsByWorker;
-use crate::session::{Clients, Counters, Tally, Timings};
+use crate::session::{Clients, Counters, Tally, Timings, Users};
 use crate::sync::wall_ms;
 
 /// What all sessions of a server share.
@@ -22,6 +22,7 @@ pub struct Node {
     settings: Arc<Live>,
     rooms: Rooms,
     clients: Clients,
+    users: Users,
     counters: Counters,
     meters: Meters,
     pub(super) timings: TimingsByWorker,
@@ -45,6 +46,7 @@ impl Node {
             settings,
             rooms,
             clients: Clients::default(),
+            users: Users::default(),
             counters: Counters::default(),
             meters: Meters::new(workers),
             timings: TimingsByWorker::new(workers),
@@ -64,6 +66,12 @@ impl Node {
         self.settings.get()
     }
 
+    /// A number that rises whenever they are exchanged.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.settings.generation()
+    }
+
     /// Exchanges them, for what begins from now on.
     pub fn set_settings(&self, settings: Settings) {
         self.settings.set(settings);
@@ -77,6 +85,11 @@ impl Node {
     /// Clients by the name that they keep across reconnects.
     pub fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// Users who are connected, by name.
+    pub fn users(&self) -> &Users {
+        &self.users
     }
 
     /// What it counts.

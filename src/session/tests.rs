@@ -413,6 +413,42 @@ fn a_hundred_errors_within_any_ten_seconds_are_too_many() {
 }
 
 #[test]
+fn rates_follow_the_settings_and_a_user_is_known_while_one_of_its_connections_is() {
+    let limited = |rate| {
+        let mut settings = Settings::default();
+        settings.limits.user_messages_per_second = rate;
+        settings
+    };
+    // How many messages pass before it has to wait.
+    let burst = |session: &mut Session| {
+        session.settle_rates();
+        let mut passed = 0;
+        while passed < 1000 && !session.is_over_rate() {
+            session.handle_frame();
+            passed += 1;
+        }
+        passed
+    };
+    let node = node(|_| {});
+    let (mut ann, mut guest) = (session(&node), session(&node));
+    assert_eq!(burst(&mut ann), 1000, "off by default");
+    node.set_settings(limited(10));
+    hello(&mut ann, Some("ann"), None).unwrap();
+    let mut again = session(&node);
+    hello(&mut again, Some("ann"), None).unwrap();
+    assert_eq!((burst(&mut ann), burst(&mut again), burst(&mut guest)), (11, 1, 11));
+    assert_eq!(node.users().len(), 1, "guests are not in the table");
+    node.set_settings(limited(20));
+    assert_eq!((burst(&mut again), burst(&mut ann)), (21, 1), "the rate is new, and still one");
+    drop(ann);
+    assert_eq!(node.users().len(), 1);
+    drop(again);
+    assert_eq!(node.users().len(), 0);
+    node.set_settings(Settings::default());
+    assert_eq!(burst(&mut guest), 1000);
+}
+
+#[test]
 fn hello_comes_once_and_names_the_connection() {
     let node = node(|_| {});
     let mut ann = session(&node);

@@ -23,6 +23,7 @@ mod logs;
 #[cfg(feature = "cli")]
 mod outside;
 mod pause;
+mod rates;
 mod reload;
 mod slow;
 #[cfg(feature = "cli")]

@@ -82,7 +82,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
     /// A connection that has just been set up.
     pub fn new(transport: T, protocol: P, session: Session) -> Self {
         let bell = Bell::waker(session.mailbox().clone());
-        let deadline = session.vitals.poll_timeout().unwrap_or_else(far_away);
+        let deadline = session.poll_timeout().unwrap_or_else(far_away);
         let share = |counter| Share::new(session.node().clone(), counter);
         let (held, unsent) = (share(|all| &all.unfinished), share(|all| &all.unsent));
         Self {
@@ -272,7 +272,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
     /// Does what is due; how the connection ends, if it ends at once.
     fn check_deadlines(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            match self.session.vitals.handle_timeout(clock()) {
+            match self.session.handle_timeout(clock()) {
                 Due::Nothing => {}
                 Due::Ping(_) if matches!(self.phase, Phase::Failing(_)) => {}
                 Due::Ping(number) => self.protocol.ping(&mut self.session, number),
@@ -283,7 +283,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 }
                 Due::Dead(why) => self.fail(&Problem::new(Code::Idle, why), Closed::Idle),
             }
-            let next = self.session.vitals.poll_timeout().unwrap_or_else(far_away);
+            let next = self.session.poll_timeout().unwrap_or_else(far_away);
             self.timer.as_mut().reset(next.max(clock()));
         }
         None
@@ -291,7 +291,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
 
     /// Has the task woken in time. A deadline that has moved away is looked at when it would have come.
     fn set_timer(&mut self, cx: &mut Context<'_>) {
-        let Some(next) = self.session.vitals.poll_timeout() else { return };
+        let Some(next) = self.session.poll_timeout() else { return };
         if next < self.timer.deadline() {
             self.timer.as_mut().reset(next);
             if self.timer.as_mut().poll(cx).is_ready() {

@@ -19,6 +19,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
     ) -> io::Result<bool> {
+        self.session.settle_rates();
         for _ in 0..READS {
             if self.phase != Phase::Open {
                 return Ok(false);
@@ -56,14 +57,16 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 session.begin(wall_ms());
                 clock()
             });
-            session.traffic.bytes_in += bytes.len() as u64;
             if problem.is_some() {
+                session.traffic.bytes_in += bytes.len() as u64;
                 return bytes.len();
             }
-            let mut input = bytes;
+            let portion = session.portion(bytes.len());
+            let mut input = bytes.get(..portion).unwrap_or(bytes);
             problem = protocol.receive(session, &mut input, now).err();
-            session.traffic.bytes_in -= input.len() as u64;
-            bytes.len() - input.len()
+            let taken = portion - input.len();
+            session.handle_bytes(taken);
+            taken
         });
         if let Some(now) = heard {
             let frames = session.traffic.frames_in > frames;

@@ -13,10 +13,6 @@ pub(crate) struct Later {
     pub(crate) connections_per_ip: usize,
     /// Sources that per-source limits leave alone. Loopback: everybody behind a local proxy is one source.
     pub(crate) exempt: Vec<Network>,
-    /// Messages of one connection per second; 0 is off.
-    pub(crate) messages_per_second: u64,
-    /// Bytes of one connection per second; 0 is off.
-    pub(crate) bytes_per_second: u64,
     /// From the handshake to a valid credential, where one is required. 10 s.
     pub(crate) authenticate: Duration,
     /// The Unix socket for drain, tap and kick; `None` for none.
@@ -25,14 +21,8 @@ pub(crate) struct Later {
 
 impl Later {
     /// The names of these keys.
-    pub(crate) const KEYS: [&str; 6] = [
-        "limits.connections_per_ip",
-        "limits.exempt",
-        "limits.messages_per_second",
-        "limits.bytes_per_second",
-        "timeouts.authenticate",
-        "admin.socket",
-    ];
+    pub(crate) const KEYS: [&str; 4] =
+        ["limits.connections_per_ip", "limits.exempt", "timeouts.authenticate", "admin.socket"];
 }
 
 impl Default for Later {
@@ -40,8 +30,6 @@ impl Default for Later {
         Self {
             connections_per_ip: 256,
             exempt: ["127.0.0.0/8", "::1/128"].into_iter().filter_map(Network::parse).collect(),
-            messages_per_second: 0,
-            bytes_per_second: 0,
             authenticate: Duration::from_secs(10),
             admin_socket: None,
         }
