@@ -88,3 +88,35 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NodeId;
+    use crate::limits::Settings;
+    use crate::room::Memory;
+
+    #[test]
+    #[ignore = "long: half a million clients"]
+    fn of_too_many_clients_those_that_have_gone_are_forgotten_sooner() {
+        let node = Node::new(NodeId::new(7), Settings::default(), 1, Box::new(Memory));
+        let (clients, mailbox) = (node.clients(), node.mailbox());
+        let mut come_and_go = |numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                let client = ClientId::new(&number.to_string()).unwrap();
+                clients.enter(Identity::Anonymous, client.clone(), &mailbox, &node);
+                clients.leave(&Identity::Anonymous, &client, &mailbox, 0);
+            }
+        };
+        let known = || lock(&clients.known).len() as u64;
+        come_and_go(0..CLIENTS);
+        clients.sweep(REMEMBER_MS - 1);
+        assert_eq!(known(), CLIENTS);
+        // Twice as many, for half as long.
+        come_and_go(CLIENTS..2 * CLIENTS);
+        clients.sweep(REMEMBER_MS / 2 - 1);
+        assert_eq!(known(), 2 * CLIENTS);
+        clients.sweep(REMEMBER_MS / 2);
+        assert_eq!(known(), 0);
+    }
+}

@@ -64,7 +64,10 @@ impl Session {
         };
         loop {
             let room = self.node.rooms().open(&join.room_id).map_err(|_| {
-                Problem::new(Code::TooManyRooms, "the server has as many rooms as it may")
+                let most = self.node.settings().limits.rooms;
+                let message =
+                    format!("the server has {most} rooms, and no more: join one of those");
+                Problem::new(Code::TooManyRooms, message)
             })?;
             return match room.enter(&entry) {
                 Ok(entered) => Ok((room, entered)),
@@ -73,7 +76,10 @@ impl Session {
                     Err(Problem::new(Code::UserTaken, "that user id is in use in this room"))
                 }
                 Err(Refusal::Full) => {
-                    let problem = Problem::new(Code::Unavailable, "the room is full");
+                    let most = self.node.settings().limits.members_per_room;
+                    let message =
+                        format!("the room has {most} members, and no more: come back later");
+                    let problem = Problem::new(Code::Unavailable, message);
                     Err(Problem { reason: Some("room_full"), ..problem })
                 }
             };

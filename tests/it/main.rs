@@ -7,6 +7,7 @@
     reason = "a test fails by a panic"
 )]
 
+mod budgets;
 mod cancel;
 #[cfg(feature = "cli")]
 mod cli;
