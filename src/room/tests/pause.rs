@@ -153,8 +153,9 @@ fn rooms_that_pause_hold_half_of_all_memory_at_most() {
             (reader, writer(&world, &room, &format!("writer{n}")))
         })
         .collect();
-    let mut stored = 0;
-    for (_, writer) in &pairs {
+    // In the first room nobody waits.
+    let mut stored = (0..200).take_while(|_| takes(&pairs[0].1, &body)).count();
+    for (_, writer) in &pairs[1..] {
         stored += (0..500).take_while(|_| takes(writer, &body)).count();
     }
     assert!((400..500).contains(&stored), "{stored}");
