@@ -101,7 +101,7 @@ mod tests {
     fn of_too_many_clients_those_that_have_gone_are_forgotten_sooner() {
         let node = Node::new(NodeId::new(7), Settings::default(), 1, Box::new(Memory));
         let (clients, mailbox) = (node.clients(), node.mailbox());
-        let mut come_and_go = |numbers: std::ops::Range<u64>| {
+        let come_and_go = |numbers: std::ops::Range<u64>| {
             for number in numbers {
                 let client = ClientId::new(&number.to_string()).unwrap();
                 clients.enter(Identity::Anonymous, client.clone(), &mailbox, &node);

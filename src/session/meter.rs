@@ -223,6 +223,11 @@ impl Metered {
     /// Under which tag those are counted that have no handler: a reserved one, which never has.
     pub const OTHER: Tag = Tag::from_byte(0x0F);
 
+    /// Errors with that code.
+    pub fn error(&self, code: Code) -> u64 {
+        self.errors.get(code as usize).copied().unwrap_or_default()
+    }
+
     /// Every built-in tag, each tag that is `known`, lines, and all others together.
     ///
     /// Peers send what they like: without this, 256 tags could turn up.

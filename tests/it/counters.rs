@@ -22,11 +22,6 @@ fn counted(metered: &Metered, tag: u8) -> [u64; 4] {
     [tally.received.frames, tally.received.bytes, tally.sent.frames, tally.sent.bytes]
 }
 
-fn errors(metered: &Metered, code: Code) -> u64 {
-    let index = Code::ALL.iter().position(|&each| each == code).unwrap();
-    metered.errors[index]
-}
-
 async fn echo(_cx: Context, payload: bytes::Bytes) -> Result<Option<bytes::Bytes>, HandlerError> {
     match &payload[..] {
         b"no" => Err(HandlerError::Forbidden),
@@ -88,7 +83,7 @@ async fn frames_and_bytes_are_counted_by_tag_and_direction() {
     let other = metered.tags[&Metered::OTHER];
     assert_eq!(other.received, Flow { frames: 1, bytes: 5 }, "refused by its header");
     assert_eq!(other.results, [0, 0, 0, 1, 0, 0], "no handler for 0x77");
-    assert_eq!(errors(&metered, Code::UnknownTag), 1);
+    assert_eq!(metered.error(Code::UnknownTag), 1);
     let delivered = |how: Delivery| metered.delivered[how as usize];
     assert_eq!(delivered(Delivery::Data), Flow { frames: 2, bytes: 17 });
     assert_eq!(delivered(Delivery::Message), Flow { frames: 2, bytes: message(5) + message(2) });

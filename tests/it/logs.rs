@@ -104,7 +104,7 @@ async fn a_log_that_nobody_reads_holds_up_nobody() {
     command.args(["--log", "trace", "serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
     command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut unread = Unread { child: command.stderr(Stdio::piped()).spawn().unwrap(), dir };
-    let address = Binary::listening(unread.child.stdout.take().unwrap());
+    let (address, _) = Binary::listening(unread.child.stdout.take().unwrap());
     let ca = std::fs::read(unread.dir.path().join("certs/ca.pem")).unwrap();
     let client = client_config(&ca);
     // Lines of some 300 bytes: 64 KiB of pipe are full long before the last.

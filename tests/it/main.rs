@@ -7,6 +7,8 @@
     reason = "a test fails by a panic"
 )]
 
+#[cfg(feature = "cli")]
+mod admin;
 mod budgets;
 mod cancel;
 #[cfg(feature = "cli")]

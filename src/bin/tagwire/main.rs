@@ -1,8 +1,12 @@
 //! The `tagwire` program: flags, environment, log, exit codes. It sees the library's public API only.
 
+mod admin;
+#[cfg(test)]
+mod blessed;
 mod certs;
 mod config;
 mod decode;
+mod drain;
 mod exit;
 mod files;
 mod generate;
@@ -52,6 +56,8 @@ enum Command {
     /// Write the man pages, for packages
     #[command(hide = true)]
     Man(generate::Man),
+    /// Tell a running server to end in order, and wait until it has
+    Drain(drain::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
         Command::Decode(args) => decode::run(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
+        Command::Drain(args) => drain::run(args),
     };
     match outcome {
         Ok(()) => Exit::Success.into(),

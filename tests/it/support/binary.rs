@@ -17,6 +17,8 @@ use super::{Connect, RawPeer, eventually};
 /// A running `tagwire serve` in an empty directory; it is killed when this is dropped.
 pub(crate) struct Binary {
     pub(crate) address: SocketAddr,
+    /// Where its admin listener is, if it says so.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) client: Arc<ClientConfig>,
     child: Child,
     stderr: Arc<Mutex<String>>,
@@ -31,8 +33,14 @@ impl Binary {
 
     /// One with keys of its configuration set, as by `--set`.
     pub(crate) fn with(settings: &[&str]) -> Self {
+        Self::serve(&["--admin", "off"], settings)
+    }
+
+    /// One with flags, and with keys of its configuration set.
+    pub(crate) fn serve(flags: &[&str], settings: &[&str]) -> Self {
         let settings = settings.iter().flat_map(|setting| ["--set", setting]);
-        Self::within(tempfile::tempdir().unwrap(), &settings.collect::<Vec<_>>())
+        let args: Vec<_> = flags.iter().copied().chain(settings).collect();
+        Self::begin(tempfile::tempdir().unwrap(), &args)
     }
 
     /// One that logs from that level on.
@@ -42,8 +50,12 @@ impl Binary {
 
     /// One that is started in a directory, with more arguments.
     pub(crate) fn within(dir: TempDir, args: &[&str]) -> Self {
+        Self::begin(dir, &[&["--admin", "off"], args].concat())
+    }
+
+    fn begin(dir: TempDir, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagwire"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]).env_clear();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear();
         command.args(args).stdin(Stdio::null());
         let mut binary = Self::of(&mut command, dir.path());
         binary.dir = Some(dir);
@@ -62,17 +74,21 @@ impl Binary {
                 *said.lock().unwrap() += &(line + "\n");
             }
         });
-        let address = Self::listening(child.stdout.take().unwrap());
+        let (address, admin) = Self::listening(child.stdout.take().unwrap());
         let client = client_config(&std::fs::read(dir.join("certs/ca.pem")).unwrap());
-        Self { address, client, child, stderr, dir: None }
+        Self { address, admin, client, child, stderr, dir: None }
     }
 
-    /// Where a server listens that says so on its standard output.
-    pub(crate) fn listening(stdout: ChildStdout) -> SocketAddr {
+    /// Where a server listens that says so on its standard output, and its admin listener.
+    pub(crate) fn listening(stdout: ChildStdout) -> (SocketAddr, Option<SocketAddr>) {
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
+        // Both lines come in one piece.
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line).unwrap();
+        let rest = String::from_utf8_lossy(stdout.buffer()).into_owned();
+        let admin = rest.strip_prefix("admin on ").map(|address| address.trim().parse().unwrap());
         let address = line.trim().strip_prefix("listening on ");
-        address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap()
+        (address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap(), admin)
     }
 
     /// A path in its directory.

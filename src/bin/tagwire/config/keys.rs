@@ -269,7 +269,9 @@ pub(crate) const KEYS: &[Key] = &[
         "Bytes of the kernel's receive buffer (SO_RCVBUF)."),
 
     Key { name: "admin.socket", text: true, set: set_admin_socket, show: show_admin_socket,
-        doc: "A Unix socket for what acts or shows payloads: drain, tap, kick. \"off\" for none." },
+        doc: "A Unix socket for what acts: drain and kick. Its owner's alone. \"off\" for none." },
+    Key { name: "admin.hosts", text: false, set: set_admin_hosts, show: show_admin_hosts,
+        doc: "Names by which one may ask the admin listener, beside addresses and localhost: a web page that has its own name lead here is refused." },
 ];
 
 fn set_default_room(config: &mut Config, value: &Value) -> Result<(), String> {
@@ -309,7 +311,7 @@ fn show_exempt(config: &Config) -> String {
 }
 
 fn set_admin_socket(config: &mut Config, value: &Value) -> Result<(), String> {
-    config.later.admin_socket = match value.as_str().ok_or("a path, or \"off\"")? {
+    config.admin_socket = match value.as_str().ok_or("a path, or \"off\"")? {
         "" | "off" => None,
         path => Some(PathBuf::from(path)),
     };
@@ -317,8 +319,20 @@ fn set_admin_socket(config: &mut Config, value: &Value) -> Result<(), String> {
 }
 
 fn show_admin_socket(config: &Config) -> String {
-    let path = config.later.admin_socket.as_deref();
+    let path = config.admin_socket.as_deref();
     path.map_or_else(|| quoted("off"), |path| quoted(&path.to_string_lossy()))
+}
+
+fn set_admin_hosts(config: &mut Config, value: &Value) -> Result<(), String> {
+    let name = |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+    let names = value.as_array().and_then(|all| all.iter().map(name).collect());
+    config.admin_hosts = names.ok_or("a list of names, such as [\"metrics.example\"]")?;
+    Ok(())
+}
+
+fn show_admin_hosts(config: &Config) -> String {
+    let shown: Vec<_> = config.admin_hosts.iter().map(|name| quoted(name)).collect();
+    format!("[{}]", shown.join(", "))
 }
 
 #[cfg(test)]

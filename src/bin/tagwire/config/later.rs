@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Values without effect so far.
@@ -15,14 +14,12 @@ pub(crate) struct Later {
     pub(crate) exempt: Vec<Network>,
     /// From the handshake to a valid credential, where one is required. 10 s.
     pub(crate) authenticate: Duration,
-    /// The Unix socket for drain, tap and kick; `None` for none.
-    pub(crate) admin_socket: Option<PathBuf>,
 }
 
 impl Later {
     /// The names of these keys.
-    pub(crate) const KEYS: [&str; 4] =
-        ["limits.connections_per_ip", "limits.exempt", "timeouts.authenticate", "admin.socket"];
+    pub(crate) const KEYS: [&str; 3] =
+        ["limits.connections_per_ip", "limits.exempt", "timeouts.authenticate"];
 }
 
 impl Default for Later {
@@ -31,7 +28,6 @@ impl Default for Later {
             connections_per_ip: 256,
             exempt: ["127.0.0.0/8", "::1/128"].into_iter().filter_map(Network::parse).collect(),
             authenticate: Duration::from_secs(10),
-            admin_socket: None,
         }
     }
 }

@@ -46,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) workers: usize,
     /// Process handlers by application tag.
     pub(crate) handlers: BTreeMap<u8, HandlerConfig>,
+    /// The Unix socket for what acts; `None` for none.
+    pub(crate) admin_socket: Option<PathBuf>,
+    /// Names by which one may ask the admin listener, beside addresses and `localhost`.
+    pub(crate) admin_hosts: Vec<String>,
     /// What is read but has no effect yet.
     pub(crate) later: Later,
     /// Where the values came from that are not defaults, by key.
@@ -58,6 +62,8 @@ impl Default for Config {
             settings: Settings::default(),
             workers: thread::available_parallelism().map_or(1, Into::into),
             handlers: BTreeMap::new(),
+            admin_socket: None,
+            admin_hosts: Vec::new(),
             later: Later::default(),
             origins: BTreeMap::new(),
         }

@@ -51,12 +51,10 @@ fn defaults() -> Config {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::{env, fs};
-
     use tagwire::limits::SlowPolicy;
 
     use super::*;
+    use crate::blessed;
     use crate::config::handlers::Part;
     use crate::config::source;
 
@@ -79,32 +77,14 @@ mod tests {
         out
     }
 
-    /// The file as it should be. `TAGWIRE_BLESS=1 cargo test reference` writes it.
-    fn assert_file(name: &str, want: impl Fn(&str) -> String) {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
-        let is = fs::read_to_string(&path).unwrap_or_default();
-        let want = want(&is);
-        if env::var_os("TAGWIRE_BLESS").is_some() {
-            fs::write(&path, want).unwrap();
-        } else {
-            assert_eq!(is, want, "{name}: `TAGWIRE_BLESS=1 cargo test reference` makes it anew");
-        }
-    }
-
     #[test]
     fn the_example_is_the_codes() {
-        assert_file("tagwire.example.toml", |_| example());
+        blessed::assert_file("tagwire.example.toml", |_| example());
     }
 
     #[test]
     fn the_documentation_is_the_codes() {
-        const BEGIN: &str = "<!-- keys: made of the code -->\n";
-        const END: &str = "<!-- end of keys -->";
-        assert_file("docs/configuration.md", |is| {
-            let (before, rest) = is.split_once(BEGIN).expect("where the table begins");
-            let (_, after) = rest.split_once(END).expect("where the table ends");
-            format!("{before}{BEGIN}{}{END}{after}", table())
-        });
+        blessed::assert_part("docs/configuration.md", "keys", &table());
     }
 
     #[test]

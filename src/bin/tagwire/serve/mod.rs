@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::certificate::CertChoice;
 use self::certificate::Existing;
+use crate::admin;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 
@@ -29,9 +30,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4433", value_parser = listen)]
     listen: SocketAddr,
 
-    /// Serve metrics and health over plain HTTP on this address, or `off`: none in this version
-    #[arg(long, value_name = "ADDR|off", value_parser = Admin::parse)]
-    admin: Option<Admin>,
+    /// Serve metrics, health and lists over plain HTTP on this address, to whoever can connect, or `off`
+    /// [default: 127.0.0.1:9433, if it is free]
+    #[arg(long, value_name = "ADDR|off", value_parser = admin::Choice::parse)]
+    admin: Option<admin::Choice>,
 
     /// The server's certificate chain (PEM) [default on loopback: certs/server.pem]
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -54,31 +56,13 @@ pub(crate) struct Args {
     insecure_anonymous: bool,
 }
 
-/// Where metrics and health are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admin {
-    /// Nowhere.
-    Off,
-    /// Here, or the server does not start.
-    At(SocketAddr),
-}
-
-impl Admin {
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self::Off),
-            address => address.parse().map(Self::At).map_err(|error| {
-                format!("{error}: wants an address such as 127.0.0.1:9433, or `off`")
-            }),
-        }
-    }
-}
-
 /// Everything that starting a server needs, checked as far as it can be without starting it.
 #[derive(Debug)]
 pub(crate) struct ServePlan {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// Where to serve metrics and health.
+    pub(crate) admin: admin::Choice,
     /// Which certificate to serve with.
     pub(crate) certs: CertChoice,
     /// Whether everybody may come in.
@@ -111,18 +95,14 @@ fn plan(args: &Args, existing: Existing) -> Result<ServePlan, Failure> {
         ));
     }
     engine(&args.engine)?;
-    if let Some(Admin::At(address)) = args.admin {
-        return Err(Failure::usage(format!(
-            "--admin {address}: this version serves no metrics yet; say --admin off, or leave it away"
-        )));
-    }
     let config = args.config.load().map_err(|error| Failure::new(Exit::Config, error))?;
     let given = args.cert.clone().zip(args.key.clone());
     let certs = certificate::choose(args.listen.ip(), given, existing)?;
     let insecure_anonymous = args.insecure_anonymous;
     guard(format_args!("--listen {}", args.listen), args.listen, insecure_anonymous)?;
     let sources = args.config.clone();
-    Ok(ServePlan { listen: args.listen, certs, insecure_anonymous, sources, config })
+    let admin = args.admin.unwrap_or_default();
+    Ok(ServePlan { listen: args.listen, admin, certs, insecure_anonymous, sources, config })
 }
 
 /// Refuses an address that other machines can reach, unless everybody is meant to come in.
@@ -181,7 +161,8 @@ mod tests {
     fn the_defaults_are_the_contracts() {
         let plan = planned(&[]).unwrap();
         assert_eq!(plan.listen.to_string(), "127.0.0.1:4433");
-        assert!(planned(&["--admin", "off"]).is_ok());
+        assert_eq!(plan.admin, admin::Choice::Default);
+        assert_eq!(planned(&["--admin", "off"]).unwrap().admin, admin::Choice::Off);
         // ::ffff:127.0.0.1 is loopback too.
         assert!(planned(&["--listen", "[::ffff:127.0.0.1]:0"]).is_ok());
         assert!(!plan.insecure_anonymous);
@@ -194,7 +175,6 @@ mod tests {
             &["--engine", "disk:data"],
             &["--engine", "nats://127.0.0.1:4222"],
             &["--engine", "paper"],
-            &["--admin", "127.0.0.1:9433"],
             &["--admin", "on"],
             &["--listen", "0.0.0.0:4433"],
             &["--cert", "a.pem"],

@@ -15,6 +15,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{CertChoice, ServePlan};
+use crate::admin::Admin;
 use crate::exit::Failure;
 
 /// How long development certificates made by `serve` last.
@@ -40,12 +41,15 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
         };
         let server = server.map_err(not_bound)?;
         let address = server.local_addr();
+        let (socket, hosts) = (plan.config.admin_socket.as_deref(), &plan.config.admin_hosts);
+        let admin = Admin::bind(plan.admin, socket, hosts).await?;
         if plan.insecure_anonymous && !address.ip().is_loopback() {
             tracing::warn!(%address, "everybody who can connect may do everything");
         }
         let (files, sources) = (plan.certs.files(), plan.sources.clone());
         let reloader = Reloader::new(server.handle(), files, tls, sources, &plan.config);
-        announce(address, ca.as_deref())?;
+        announce(address, admin.address(), ca.as_deref())?;
+        let admin = admin.serve(&server.handle());
         let supervisor = Arc::new(supervisor);
         supervisor.ready(&format!("serving on {address}"));
         supervisor.watch(server.handle());
@@ -57,6 +61,7 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
         server.run(end).await.map_err(anyhow::Error::new)?;
         reloading.abort();
         pools.stop().await;
+        admin.stop().await;
         Ok(())
     });
     // A reload that waits for a file system that does not answer holds up no end.
@@ -102,9 +107,16 @@ fn not_bound(error: ServerError) -> Failure {
 }
 
 /// Says where the server listens, for programs, and how to connect, for people.
-fn announce(address: SocketAddr, ca: Option<&Path>) -> std::io::Result<()> {
+fn announce(
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    ca: Option<&Path>,
+) -> std::io::Result<()> {
+    let admin = admin.map(|address| format!("admin on {address}\n")).unwrap_or_default();
+    // In one piece: who reads a line and no more has taken both.
+    let lines = format!("listening on {address}\n{admin}");
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {address}")?;
+    out.write_all(lines.as_bytes())?;
     out.flush()?;
     eprint!("{}", hints(address, ca));
     Ok(())

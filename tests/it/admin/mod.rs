@@ -1,0 +1,7 @@
+//! Goal: whoever watches a server sees what is so, only who may act does, and none of it slows the server.
+//! Method: the real binary, asked over TCP and its Unix socket by bytes.
+
+mod acting;
+mod http;
+mod metrics;
+mod reading;
