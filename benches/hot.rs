@@ -1,4 +1,5 @@
-//! The steps that every message takes, each many times: decode, publish, append, read.
+//! The steps that every message takes, each many times: decode, publish, append, read; and the whole way of
+//! a message through sessions, with all that is counted on it, but for sockets and encryption.
 //!
 //! `scripts/count` runs it under callgrind and prints instructions per step, which repeat exactly, whatever
 //! else the machine does. Run by hand: `cargo bench --bench hot -- decode 1000000`.
@@ -7,10 +8,15 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tagwire::connection::{Frames, Protocol};
 use tagwire::id::{Channel, ConnectionId, NodeId, PublishId, RoomName, Seq, UserId};
 use tagwire::limits::{Live, Settings};
-use tagwire::room::{Form, Keep, Log, Memory, PublisherId, Rooms, RoomsConfig, Ticket};
-use tagwire::wire::{Admit, Decoder, Header, RecordHead, Tag};
+use tagwire::peer::{PeerInfo, Speaks, Vitals};
+use tagwire::room::{Form, Keep, Log, Memory, PublisherId, Rooms, RoomsConfig, Ticket, WorkerId};
+use tagwire::router::Router;
+use tagwire::session::{Node, Session};
+use tagwire::wire::{Admit, Decoder, Deliver, Header, Join, RecordHead, Start, Tag};
+use tokio::time::Instant;
 
 /// Bytes of a body: what the fan-out benchmarks call small.
 const BODY: usize = 128;
@@ -28,17 +34,28 @@ fn main() {
         "append" => append(batches),
         "read_data" => read(batches, Form::Data),
         "read_message" => read(batches, Form::Message),
-        _ => eprintln!("usage: hot decode|publish|append|read_data|read_message [BATCHES]"),
+        "handle" => deliver(batches, 0),
+        "deliver" => deliver(batches, 100),
+        _ => {
+            let steps = "decode|publish|append|read_data|read_message|handle|deliver";
+            eprintln!("usage: hot {steps} [BATCHES]");
+        }
     }
 }
 
-/// Frames out of one buffer, as one read brings them.
-fn decode(batches: usize) {
+/// A batch of DATA frames.
+fn input() -> Vec<u8> {
     let mut input = Vec::new();
     for _ in 0..BATCH {
         input.extend_from_slice(&Header { tag: Tag::DATA, length: BODY as u32 }.encode());
         input.extend_from_slice(&[7; BODY]);
     }
+    input
+}
+
+/// Frames out of one buffer, as one read brings them.
+fn decode(batches: usize) {
+    let input = input();
     let mut decoder = Decoder::new(1 << 20);
     for _ in 0..batches {
         let mut rest = black_box(&input[..]);
@@ -104,5 +121,41 @@ fn fill(log: &mut Log, batch: usize) {
         };
         log.append(&head, &body, ConnectionId(1));
         log.trim(&keep);
+    }
+}
+
+/// Batches of DATA frames through the protocol of one session, each delivered to so many others.
+fn deliver(batches: usize, readers: usize) {
+    let settings = Settings::default();
+    let node = Arc::new(Node::new(NodeId::new(1), settings, 1, Box::new(Memory)));
+    let router = Arc::new(Router::new());
+    let now = Instant::now();
+    let session = |deliver| {
+        let settings = node.settings();
+        let vitals = Vitals::new(now, true, &settings.timeouts, &settings.heartbeat);
+        let address = ([127, 0, 0, 1], 1).into();
+        let info = Arc::new(PeerInfo { address, tls: None, speaks: Speaks::Frames });
+        let (worker, mailbox) = (WorkerId(0), node.mailbox());
+        let mut session = Session::new(node.clone(), worker, mailbox, info, vitals, now);
+        session.begin(1);
+        let (room_id, start) = (RoomName::new("r").unwrap_or_else(|| unreachable!()), Start::Live);
+        let join = Join { room_id, user_id: None, deliver, start, echo: true };
+        assert!(session.join(&join).is_ok());
+        session
+    };
+    let mut publisher = session(Deliver::None);
+    let mut readers: Vec<_> = (0..readers).map(|_| session(Deliver::Message)).collect();
+    let mut frames = Frames::new(router, 1 << 20);
+    let input = input();
+    let mut out = Vec::new();
+    for _ in 0..batches {
+        let mut rest = black_box(&input[..]);
+        assert!(frames.receive(&mut publisher, &mut rest, now).is_ok());
+        publisher.wake_rooms();
+        for reader in &mut readers {
+            assert!(reader.pull(64 << 10, &mut out).is_ok());
+            black_box(&out);
+            out.clear();
+        }
     }
 }
