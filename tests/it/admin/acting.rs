@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::http::ask;
-use crate::support::{Binary, eventually};
+use crate::support::{Binary, DEADLINE, eventually};
 
 fn tagwire(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagwire"));
@@ -63,7 +64,8 @@ async fn a_connection_is_kicked_by_its_session() {
     while peer.poll().await.is_ok() {}
     drop(peer);
     let closed = "tagwire_connections_closed_total{reason=\"kicked\"} 1\n";
-    while !ask(&server, "GET", "/metrics").await.body.contains(closed) {}
+    let counted = async { while !ask(&server, "GET", "/metrics").await.body.contains(closed) {} };
+    timeout(DEADLINE, counted).await.expect("it is counted");
     assert_eq!(ask(&server, "POST", &path).await.status, 404);
 }
 
