@@ -244,15 +244,15 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
                 let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
                 self.protocol.say(&mut self.session, &Event::GoAway { reason, reconnect_ms });
             }
-            // Who is about to close need not be told.
-            Mail::GoAway { .. } => {}
-            Mail::Close => self.end(Closed::Drained),
-            Mail::Kick { reconnect } => {
+            Mail::Kick { reconnect } if self.phase == Phase::Open => {
                 let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
                 let event = Event::GoAway { reason: "kicked", reconnect_ms };
                 self.protocol.say(&mut self.session, &event);
                 self.end(Closed::Kicked);
             }
+            // Who ends already has heard its last words.
+            Mail::GoAway { .. } | Mail::Kick { .. } => {}
+            Mail::Close => self.end(Closed::Drained),
             // Whoever asked may be gone: nobody else misses the answer.
             Mail::Report(asker) => drop(asker.send(self.report())),
             Mail::ShutDown => {
