@@ -112,6 +112,11 @@ impl Handle {
         self.drain();
     }
 
+    /// Waits until the server is told to end, in whatever way. Cancel-safe.
+    pub async fn draining(&self) {
+        self.shared.draining.cancelled().await;
+    }
+
     /// Whether the server was told to end: it refuses who comes, or has ended.
     pub fn is_draining(&self) -> bool {
         self.shared.is_draining()

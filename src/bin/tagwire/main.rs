@@ -11,6 +11,7 @@ mod exit;
 mod files;
 mod generate;
 mod log;
+mod reloads;
 mod serve;
 mod settings;
 

@@ -25,14 +25,17 @@ mod socket;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
+use axum::extract::FromRef;
 use tagwire::server::Handle;
 use tokio::net::TcpListener;
 
 use self::guard::Hosts;
 use self::listen::{Door, Running};
 use self::socket::Socket;
+use crate::reloads::Reloads;
 
 /// Where the admin listener is unless somebody says otherwise.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9433);
@@ -59,6 +62,21 @@ impl Choice {
                 .map(Self::At)
                 .map_err(|error| format!("{error}: wants an address such as {DEFAULT}, or `off`")),
         }
+    }
+}
+
+/// What the listeners show.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    /// The server.
+    pub(crate) handle: Handle,
+    /// What was reloaded.
+    pub(crate) reloads: Arc<Reloads>,
+}
+
+impl FromRef<Watched> for Handle {
+    fn from_ref(watched: &Watched) -> Self {
+        watched.handle.clone()
     }
 }
 
@@ -106,17 +124,17 @@ impl Admin {
     }
 
     /// Serves until what this returns is stopped or dropped.
-    pub(crate) fn serve(self, handle: &Handle) -> Running {
+    pub(crate) fn serve(self, watched: &Watched) -> Running {
         let mut running = Running::default();
         if let Some(address) = self.address()
             && let Some(listener) = self.tcp
         {
             let hosts = Hosts::new(address.ip(), self.names);
-            running.add(Door::Tcp(listener), guard::guarded(routes::reading(handle), hosts));
+            running.add(Door::Tcp(listener), guard::guarded(routes::reading(watched), hosts));
         }
         if let Some(socket) = self.socket {
             let (listener, file) = socket.into_parts();
-            running.add(Door::Unix(listener), routes::acting(handle));
+            running.add(Door::Unix(listener), routes::acting(watched));
             running.keep(file);
         }
         running

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tagwire::id::SessionId;
 use tagwire::server::Handle;
 
+use super::Watched;
 use super::problem::Problem;
 use super::{lists, metrics};
 
@@ -34,25 +35,25 @@ impl Page {
 type Asked = Result<Query<Page>, QueryRejection>;
 
 /// What reads, and never acts nor shows what somebody said.
-pub(super) fn reading(handle: &Handle) -> Router {
+pub(super) fn reading(watched: &Watched) -> Router {
     let elsewhere = async || {
         let detail = "what acts is on the Unix socket alone (admin.socket)";
         Problem::new(StatusCode::FORBIDDEN, detail)
     };
     let acts = ["/v1/drain", "/v1/connections/{session}/kick"];
     let routes = acts.into_iter().fold(reads(), |routes, path| routes.route(path, any(elsewhere)));
-    finish(routes, handle)
+    finish(routes, watched)
 }
 
 /// Everything: for who may open the Unix socket. `/v1/tap` has its place here, and not in [`reading`].
-pub(super) fn acting(handle: &Handle) -> Router {
+pub(super) fn acting(watched: &Watched) -> Router {
     let acts = Router::new()
         .route("/v1/drain", post(drain))
         .route("/v1/connections/{session}/kick", post(kick));
-    finish(reads().merge(acts), handle)
+    finish(reads().merge(acts), watched)
 }
 
-fn reads() -> Router<Handle> {
+fn reads() -> Router<Watched> {
     Router::new()
         .route("/metrics", get(expose))
         .route("/livez", get(async || "alive\n"))
@@ -63,13 +64,13 @@ fn reads() -> Router<Handle> {
         .route("/v1/rooms/{room}/members", get(members))
 }
 
-fn finish(routes: Router<Handle>, handle: &Handle) -> Router {
+fn finish(routes: Router<Watched>, watched: &Watched) -> Router {
     let missing = async || Problem::new(StatusCode::NOT_FOUND, "nothing is at this path");
     let wrong = async || {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path is asked with another method")
     };
     let routes = routes.fallback(missing).method_not_allowed_fallback(wrong);
-    routes.layer(axum::middleware::map_response(harmless)).with_state(handle.clone())
+    routes.layer(axum::middleware::map_response(harmless)).with_state(watched.clone())
 }
 
 /// What is shown is of this moment, and is what it says that it is.
@@ -80,10 +81,10 @@ async fn harmless(mut response: Response) -> Response {
     response
 }
 
-async fn expose(State(handle): State<Handle>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn expose(State(watched): State<Watched>, headers: HeaderMap) -> Result<Response, Problem> {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = metrics::Format::choose(accept);
-    let text = metrics::expose(&handle, format)
+    let text = metrics::expose(&watched, format)
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(([(CONTENT_TYPE, HeaderValue::from_static(format.content_type()))], text).into_response())
 }

@@ -4,7 +4,6 @@ mod certificate;
 mod handlers;
 mod hints;
 mod reload;
-mod reloads;
 mod signals;
 mod start;
 mod supervisor;

@@ -12,10 +12,10 @@ use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::reloads::{Reloads, What};
 use super::supervisor::Supervisor;
 use super::watch::Watch;
 use crate::config::{self, Change, Config, Values};
+use crate::reloads::{Reloads, What};
 
 /// Pauses before a certificate and key that do not go together are looked at again: some programs write one
 /// after the other. 2 s in all.
@@ -86,7 +86,6 @@ impl Reloader {
     }
 
     /// The counters, for whoever shows them.
-    #[allow(dead_code, reason = "for whoever shows metrics")]
     pub(super) fn reloads(&self) -> Arc<Reloads> {
         self.reloads.clone()
     }

@@ -15,7 +15,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{CertChoice, ServePlan};
-use crate::admin::Admin;
+use crate::admin::{Admin, Watched};
 use crate::exit::Failure;
 
 /// How long development certificates made by `serve` last.
@@ -49,13 +49,19 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
         let (files, sources) = (plan.certs.files(), plan.sources.clone());
         let reloader = Reloader::new(server.handle(), files, tls, sources, &plan.config);
         announce(address, admin.address(), ca.as_deref())?;
-        let admin = admin.serve(&server.handle());
+        let handle = server.handle();
+        let admin = admin.serve(&Watched { handle: handle.clone(), reloads: reloader.reloads() });
         let supervisor = Arc::new(supervisor);
         supervisor.ready(&format!("serving on {address}"));
-        supervisor.watch(server.handle());
+        supervisor.watch(handle.clone());
         let reloading = tokio::spawn(reloader.run(hang_up, supervisor.clone()));
-        let end = async {
+        let signalled = handle.clone();
+        tokio::spawn(async move {
             signals.end().await;
+            signalled.drain();
+        });
+        let end = async {
+            handle.draining().await;
             supervisor.stopping();
         };
         server.run(end).await.map_err(anyhow::Error::new)?;

@@ -10,6 +10,7 @@ use tagwire::wire::{Code, Tag};
 use super::Moment;
 use super::process::Process;
 use super::samples::{Bounds, Kind, Samples};
+use crate::reloads::What;
 
 /// One metric.
 pub(super) struct Family {
@@ -59,6 +60,17 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge("tagwire_certificate_not_after_seconds", &[],
         "The last second of the server's certificate, since 1970",
         |now, out| out.gauge(&[], now.certificate_not_after as f64)),
+    counter("tagwire_reloads", &["what", "result"],
+        "Times that the certificate or the configuration was read again, and whether what was there was good",
+        reloads),
+    gauge("tagwire_reload_last_success_seconds", &["what"],
+        "When what was there was last good, since 1970; the start counts",
+        |now, out| What::ALL.iter().zip(&now.reloads).for_each(|(what, done)| {
+            out.gauge(&[("what", what.as_str())], done.last_ok_s as f64);
+        })),
+    counter("tagwire_log_lines_lost", &[],
+        "Lines of the log that were not written because nobody read those before them",
+        |now, out| out.count(&[], now.lines_lost)),
 
     gauge("tagwire_connections", &[],
         "Connections that are open, handshakes included: accepted less closed",
@@ -95,6 +107,9 @@ pub(super) const FAMILIES: &[Family] = &[
     counter("tagwire_publishes", &[],
         "Publishes that are in their room's log",
         |now, out| out.count(&[], now.tally.published)),
+    counter("tagwire_paused_publishes", &[],
+        "Publishes that had to wait for slow readers of their room (rooms.slow = \"pause\")",
+        |now, out| out.count(&[], now.tally.paused)),
     counter("tagwire_deliveries", &["form"],
         "Records that were to be sent to members, by the form in which they asked for them",
         |now, out| each(out, "form", Delivery::ALL.map(Delivery::as_str), now.metered.delivered.map(|flow| flow.frames))),
@@ -161,6 +176,14 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 /// One label's words with their counts.
+fn reloads(now: &Moment, out: &mut Samples) {
+    for (what, done) in What::ALL.iter().zip(&now.reloads) {
+        for (result, count) in [("ok", done.ok), ("failed", done.failed)] {
+            out.count(&[("what", what.as_str()), ("result", result)], count);
+        }
+    }
+}
+
 fn each<const N: usize>(
     out: &mut Samples,
     label: &'static str,

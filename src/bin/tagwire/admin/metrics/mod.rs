@@ -20,12 +20,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 use tagwire::room::RoomsTally;
-use tagwire::server::Handle;
 use tagwire::session::{Metered, Tally, Timings};
 
 use self::families::FAMILIES;
 use self::process::Process;
 use self::samples::{Kind, Samples};
+use super::Watched;
+use crate::log;
+use crate::reloads::What;
 
 /// How metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +64,21 @@ struct Moment {
     rooms: RoomsTally,
     draining: bool,
     certificate_not_after: i64,
+    reloads: [Reloaded; What::ALL.len()],
+    lines_lost: u64,
     process: Option<Process>,
 }
 
+/// How often one thing was reloaded.
+#[derive(Debug)]
+struct Reloaded {
+    ok: u64,
+    failed: u64,
+    last_ok_s: i64,
+}
+
 impl Moment {
-    fn of(handle: &Handle) -> Self {
+    fn of(Watched { handle, reloads }: &Watched) -> Self {
         Self {
             tally: handle.tally(),
             metered: handle.metered(),
@@ -74,6 +86,12 @@ impl Moment {
             rooms: handle.rooms(),
             draining: handle.is_draining(),
             certificate_not_after: handle.certificate_not_after(),
+            reloads: What::ALL.map(|what| Reloaded {
+                ok: reloads.ok(what),
+                failed: reloads.failed(what),
+                last_ok_s: reloads.last_ok_s(what),
+            }),
+            lines_lost: log::lost(),
             process: Process::now(),
         }
     }
@@ -97,9 +115,9 @@ impl Collector for Moment {
 /// # Errors
 ///
 /// Returns an error if the text cannot be written, which memory always can.
-pub(super) fn expose(handle: &Handle, format: Format) -> Result<String, fmt::Error> {
+pub(super) fn expose(watched: &Watched, format: Format) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Moment::of(handle)));
+    registry.register_collector(Box::new(Moment::of(watched)));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(match format {

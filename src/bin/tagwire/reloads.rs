@@ -23,7 +23,6 @@ impl What {
     pub(crate) const ALL: [Self; 2] = [Self::Certificate, Self::Configuration];
 
     /// The word for it in metrics.
-    #[allow(dead_code, reason = "for whoever shows metrics")]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
@@ -46,7 +45,6 @@ struct Count {
     last_ok_s: AtomicI64,
 }
 
-#[allow(dead_code, reason = "for whoever shows metrics")]
 impl Reloads {
     /// Both were just loaded for the first time; the certificate's last second is given.
     pub(crate) fn new(not_after: i64) -> Self {
@@ -75,7 +73,7 @@ impl Reloads {
     }
 
     /// Counts an attempt.
-    pub(super) fn handle(&self, what: What, ok: bool) {
+    pub(crate) fn handle(&self, what: What, ok: bool) {
         let count = self.of(what);
         if ok {
             count.ok.fetch_add(1, Ordering::Relaxed);
@@ -86,12 +84,12 @@ impl Reloads {
     }
 
     /// Another certificate is served.
-    pub(super) fn set_not_after(&self, not_after: i64) {
+    pub(crate) fn set_not_after(&self, not_after: i64) {
         self.not_after.store(not_after, Ordering::Relaxed);
     }
 
     /// Warns if the served certificate ends soon, or has ended.
-    pub(super) fn warn_of_end(&self) {
+    pub(crate) fn warn_of_end(&self) {
         let not_after = self.not_after();
         match days_left(not_after, now_s()) {
             Some(days @ 0..) => tracing::warn!(until = %Date(not_after), days,
