@@ -58,7 +58,6 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
 }
 
 /// Starts the log; to be called once, by `main`. Dropping what it returns writes the lines that wait.
-#[must_use]
 pub(crate) fn start(filter: EnvFilter) -> WorkerGuard {
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
     let (writer, guard) = writer.thread_name("tagwire-log").finish(io::stderr());

@@ -77,6 +77,27 @@ async fn counters_balance_exactly_and_gauges_return_to_zero() {
 }
 
 #[tokio::test]
+async fn reloads_are_counted_by_what_and_result() {
+    let server = Binary::serve(&["--admin", "127.0.0.1:0"], &[]);
+    let reloads = |what: &str, result: &str| {
+        format!("tagwire_reloads_total{{what=\"{what}\",result=\"{result}\"}}")
+    };
+    let good = reloads("certificate", "ok");
+    let before = Scrape::of(&server).await;
+    assert_eq!(before.value(&good), 0.0);
+    assert!(before.value("tagwire_reload_last_success_seconds{what=\"certificate\"}") > 0.0);
+    server.signal("HUP");
+    scraped(&server, "it is reloaded", |scrape| scrape.value(&good) >= 1.0).await;
+    std::fs::write(server.path("certs/server.pem"), "no certificate").unwrap();
+    server.signal("HUP");
+    let bad = reloads("certificate", "failed");
+    let after = scraped(&server, "it fails", |scrape| scrape.value(&bad) >= 1.0).await;
+    let until = "tagwire_certificate_not_after_seconds";
+    assert_eq!(after.value(until), before.value(until), "what is served stays");
+    assert_eq!(after.value("tagwire_log_lines_lost_total"), 0.0);
+}
+
+#[tokio::test]
 async fn peers_choose_no_label_and_prometheus_gets_its_own_format() {
     let server = Binary::serve(&["--admin", "127.0.0.1:0"], &["limits.errors=1000"]);
     let mut peer = server.peer().await;

@@ -21,6 +21,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 use tagwire::room::RoomsTally;
 use tagwire::session::{Metered, Tally, Timings};
+use tagwire::wire::Tag;
 
 use self::families::FAMILIES;
 use self::process::Process;
@@ -79,10 +80,15 @@ struct Reloaded {
 
 impl Moment {
     fn of(Watched { handle, reloads }: &Watched) -> Self {
+        let mut timings = handle.timings();
+        // Those that every server handles are there before the first of them came.
+        for tag in [Tag::CONTROL, Tag::DATA, Tag::HEARTBEAT, Tag::MESSAGE, Timings::LINES] {
+            timings.handled.entry(tag).or_default();
+        }
         Self {
             tally: handle.tally(),
             metered: handle.metered(),
-            timings: handle.timings(),
+            timings,
             rooms: handle.rooms(),
             draining: handle.is_draining(),
             certificate_not_after: handle.certificate_not_after(),
