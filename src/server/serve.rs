@@ -164,8 +164,7 @@ fn converse<P: Protocol>(
     async move {
         let why = (&mut connection).await;
         guest.slot.ends(why);
-        let report = connection.session().report(now(), wall_ms());
-        journal::closed(&report, why, connection.code());
+        journal::closed(&connection.session().report(now(), wall_ms()), why, connection.code());
         drop(visit);
         let within = guest.shared.node.settings().timeouts.write;
         Box::pin(farewell(connection.into_transport(), why, within)).await;
