@@ -2,11 +2,13 @@
 
 mod rules;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+pub use ipnet::IpNet;
 
 pub use self::rules::{RoomPattern, RoomPolicy, RoomRule};
 
@@ -17,6 +19,8 @@ use crate::id::RoomName;
 pub struct Settings {
     /// Bounds on what peers may hold.
     pub limits: Limits,
+    /// Load balancers in front of the server.
+    pub proxy: ProxySettings,
     /// Bounds on how long peers may take.
     pub timeouts: Timeouts,
     /// How the server finds out who is alive.
@@ -71,7 +75,20 @@ impl Default for Live {
 pub struct Limits {
     /// Connections in all. 15,000: three quarters of a common limit of 20,000 descriptors.
     pub connections: usize,
-    /// TLS handshakes at once. 256: at 100 us each, some 25 ms of work in the queue.
+    /// Connections of one source: an IPv4 address, or an IPv6 /64. 256: more than an office behind one
+    /// address has.
+    pub connections_per_ip: usize,
+    /// Connections that are accepted per second, as many of them at once; 0 for no bound. 0: a bound in all
+    /// refuses the good with the bad, and how many handshakes a machine can make depends on its cores.
+    pub accepts_per_second: u32,
+    /// The same of one source; 0 for no bound. 512: twice the connections that it may have, so that all who
+    /// share an address can come back at once; their handshakes take a tenth of a core at most.
+    pub accepts_per_second_per_ip: u32,
+    /// Sources that the bounds per source leave alone. Loopback: everybody behind a local proxy is one.
+    pub exempt: Vec<IpNet>,
+    /// Only counts and logs what the bounds per source and per second would refuse; that in all holds. False.
+    pub dry_run: bool,
+    /// TLS handshakes whose cryptography is due at once; others wait. 256: at 100 us each, 25 ms of work.
     pub handshakes: usize,
     /// Payload bytes of a frame from a client; `max_frame` on the wire. 1 MiB.
     pub frame: u32,
@@ -98,10 +115,20 @@ pub struct Limits {
     pub errors: u32,
 }
 
+const LOOPBACK: [IpNet; 2] = [
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    IpNet::new_assert(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+];
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 15_000,
+            connections_per_ip: 256,
+            accepts_per_second: 0,
+            accepts_per_second_per_ip: 512,
+            exempt: LOOPBACK.to_vec(),
+            dry_run: false,
             handshakes: 256,
             frame: 1 << 20,
             unfinished: 64 << 20,
@@ -118,10 +145,17 @@ impl Default for Limits {
     }
 }
 
+/// Load balancers in front of the server.
+#[derive(Clone, Debug, Default)]
+pub struct ProxySettings {
+    /// Sources whose connections begin with a PROXY header, which is believed. None: anybody could write one.
+    pub from: Vec<IpNet>,
+}
+
 /// Bounds on how long peers may take.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
-    /// From accept to the end of the TLS handshake. 5 s.
+    /// From accept to the end of the TLS handshake, a PROXY header included. 5 s.
     pub handshake: Duration,
     /// From the handshake to the end of the first thing said. 60 s: a person is slower than a program.
     pub identify: Duration,

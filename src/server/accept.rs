@@ -3,25 +3,25 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{sleep, timeout};
+use tokio::task::yield_now;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::SocketSettings;
+use crate::server::admission::{Reserve, are_used_up, canonical, is_in};
 use crate::server::shared::{Shared, Slot};
+use crate::session::Refused;
 
-/// A TLS alert record `access_denied`: the peer's TLS library prints a reason (protocol section 1).
-const ACCESS_DENIED: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 0x31];
-/// How long, and how much of, what a refused peer sends is read, so that the alert arrives.
-const REFUSAL_LINGER: Duration = Duration::from_millis(100);
-const REFUSAL_BYTES: usize = 4096;
-/// Pauses after an error of the listener, such as too many open files.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Pauses after an error of the listener.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// Between two connections that are refused for want of a descriptor, so that a flood of them costs little.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(1);
+/// Connections in a row before those who are connected have their turn.
+const IN_A_ROW: usize = 16;
 
 /// A connection that was accepted and nothing more.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(super) struct Accepted {
     pub(super) socket: TcpStream,
     pub(super) address: SocketAddr,
     pub(super) slot: Slot,
+    /// It is from a load balancer, and let in when that has said whom it speaks for.
+    pub(super) is_proxied: bool,
 }
 
 /// Accepts until `end`.
@@ -47,23 +49,35 @@ pub(super) async fn accept(
             return;
         }
     };
-    let mut pause = BACK_OFF.0;
+    let (mut reserve, mut pause, mut in_a_row) = (Reserve::new(), BACK_OFF.0, 0);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = end.cancelled() => return,
         };
-        match accepted.and_then(|(socket, address)| Ok((socket.into_std()?, address))) {
-            Ok((socket, address)) => {
+        match accepted.and_then(|(socket, address)| Ok((socket.into_std()?, canonical(address)))) {
+            Ok((socket, address)) if reserve.restore() => {
                 pause = BACK_OFF.0;
                 admit(socket, address, &doors, &shared);
             }
+            Ok((socket, address)) => {
+                let (why, counters) = (Refused::Descriptors, shared.node.counters());
+                shared.admission.refuse(socket, address.ip(), why, counters);
+                reserve.restore();
+                sleep(REFUSAL_PAUSE).await;
+            }
             Err(error) if is_peers(&error) => {}
+            // Also where nobody comes: with it, this waits until somebody does.
+            Err(error) if are_used_up(&error) && reserve.give_up() => {}
             Err(error) => {
-                tracing::warn!(%error, ?pause, "cannot accept");
+                shared.admission.handle_error(&error);
                 sleep(pause).await;
                 pause = (pause * 2).min(BACK_OFF.1);
             }
+        }
+        in_a_row = (in_a_row + 1) % IN_A_ROW;
+        if in_a_row == 0 {
+            yield_now().await;
         }
     }
 }
@@ -80,19 +94,28 @@ fn admit(
     doors: &[UnboundedSender<Accepted>],
     shared: &Arc<Shared>,
 ) {
-    let counters = shared.node.counters();
-    if shared.is_draining() || shared.open() >= shared.node.settings().limits.connections {
-        counters.refused.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(refuse(socket));
-        return;
+    let (settings, counters) = (shared.node.settings(), shared.node.counters());
+    let refuse = |socket, why| shared.admission.refuse(socket, address.ip(), why, counters);
+    if shared.is_draining() {
+        return refuse(socket, Refused::Draining);
     }
-    if let Err(error) = configure(&socket, &shared.node.settings().socket) {
+    if shared.open() >= settings.limits.connections {
+        return refuse(socket, Refused::Connections);
+    }
+    let mut slot = Slot::take(shared);
+    let is_proxied = is_in(&settings.proxy.from, address.ip());
+    if !is_proxied {
+        match shared.admission.enter(address.ip(), &settings.limits, counters) {
+            Ok(stay) => slot.let_in(stay),
+            Err(why) => return refuse(socket, why),
+        }
+    }
+    if let Err(error) = configure(&socket, &settings.socket) {
         tracing::debug!(%address, %error, "socket options");
     }
-    let slot = Slot::take(shared);
     if let Some(door) = doors.get(slot.worker().0) {
         // If its worker has just ended, the slot says so.
-        let _ = door.send(Accepted { socket, address, slot });
+        let _ = door.send(Accepted { socket, address, slot, is_proxied });
     }
 }
 
@@ -114,23 +137,4 @@ fn configure(socket: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
         socket.set_recv_buffer_size(bytes)?;
     }
     Ok(())
-}
-
-/// Refuses a connection before any cryptography.
-pub(super) async fn refuse(socket: TcpStream) {
-    let Ok(mut socket) = tokio::net::TcpStream::from_std(socket) else { return };
-    let farewell = async {
-        socket.write_all(&ACCESS_DENIED).await?;
-        socket.shutdown().await?;
-        let mut scratch = [0; 1024];
-        let mut left = REFUSAL_BYTES;
-        while left > 0 {
-            match socket.read(&mut scratch).await? {
-                0 => break,
-                read => left = left.saturating_sub(read),
-            }
-        }
-        io::Result::Ok(())
-    };
-    let _ = timeout(REFUSAL_LINGER, farewell).await;
 }

@@ -1,11 +1,12 @@
 //! One connection: its handshake, what it speaks, its service, and its goodbye.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
@@ -14,11 +15,11 @@ use crate::connection::{Connection, Frames, Protocol, Tls, farewell};
 use crate::http;
 use crate::lines::Lines;
 use crate::peer::{PeerInfo, Speaks, Vitals};
-use crate::server::accept::{self, Accepted};
+use crate::server::accept::Accepted;
 use crate::server::opening::Opening;
 use crate::server::shared::{Shared, Slot};
 use crate::server::{drain, journal};
-use crate::session::{Closed, Meter, Session};
+use crate::session::{Closed, Meter, Proxied, Refused, Session};
 use crate::sync::{now, wall_ms};
 use crate::tls::{Alpn, Failure, PeerTls};
 
@@ -26,11 +27,19 @@ use crate::tls::{Alpn, Failure, PeerTls};
 ///
 /// What follows is a task of its own: what the beginning needs is large, and gone with it.
 pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
-    let Accepted { socket, address, slot } = accepted;
+    let Accepted { socket, address, slot, is_proxied } = accepted;
     let mut guest = Guest { shared, slot };
-    guest.slot.ends(Closed::Broken);
+    let deadline = now() + guest.shared.node.settings().timeouts.handshake;
     let Ok(socket) = TcpStream::from_std(socket) else { return };
-    let mut stream = match handshake(socket, &guest.shared).await {
+    let (socket, address) = match is_proxied {
+        true => match Box::pin(introduce(&mut guest, socket, address, deadline)).await {
+            Some(introduced) => introduced,
+            None => return,
+        },
+        false => (socket, address),
+    };
+    guest.slot.ends(Closed::Broken);
+    let mut stream = match handshake(socket, &guest.shared, deadline).await {
         Ok(stream) => stream,
         Err(error) => {
             tracing::debug!(%address, %error, "handshake");
@@ -89,12 +98,55 @@ impl Guest {
     }
 }
 
+/// Lets a load balancer say whom it speaks for, and lets that one in; `None` if it is turned away.
+async fn introduce(
+    guest: &mut Guest,
+    mut socket: TcpStream,
+    balancer: SocketAddr,
+    deadline: Instant,
+) -> Option<(TcpStream, SocketAddr)> {
+    let Guest { shared, slot } = guest;
+    let (admission, counters) = (&shared.admission, shared.node.counters());
+    let introduced = tokio::select! {
+        introduced = admission.introduce(&mut socket, balancer.ip(), deadline, counters) => introduced,
+        () = shared.draining.cancelled() => {
+            admission.refuse(socket.into_std().ok()?, balancer.ip(), Refused::Draining, counters);
+            return None;
+        }
+    };
+    let peer = match introduced {
+        Ok(Some(peer)) => peer,
+        Ok(None) => {
+            slot.let_in(None);
+            return Some((socket, balancer));
+        }
+        // It looked whether somebody is there.
+        Err(Proxied::Absent) => return None,
+        Err(_) => {
+            admission.turn_away(socket.into_std().ok()?);
+            return None;
+        }
+    };
+    let entered = admission.enter(peer.ip(), &shared.node.settings().limits, counters);
+    match entered {
+        Ok(stay) => slot.let_in(stay),
+        Err(why) => {
+            admission.refuse(socket.into_std().ok()?, peer.ip(), why, counters);
+            return None;
+        }
+    }
+    Some((socket, peer))
+}
+
 /// Makes the handshake, within its time, and not much longer once the server drains.
 ///
 /// A place among those whose cryptography is under way is taken only when the ClientHello is whole: who
 /// sends it slowly holds up nobody. It has a bound of its own, for whoever has said nothing holds little.
-async fn handshake(socket: TcpStream, shared: &Shared) -> io::Result<TlsStream<TcpStream>> {
-    let deadline = now() + shared.node.settings().timeouts.handshake;
+async fn handshake(
+    socket: TcpStream,
+    shared: &Shared,
+    deadline: Instant,
+) -> io::Result<TlsStream<TcpStream>> {
     let handshake = async {
         let start = hello(socket, shared).await?;
         let handshakes = shared.handshakes.load_full();
@@ -121,7 +173,7 @@ async fn hello(socket: TcpStream, shared: &Shared) -> io::Result<StartHandshake<
         () = shared.draining.cancelled() => {}
     }
     if let Some(opening) = acceptor.take_io() {
-        accept::refuse(opening.socket.into_std()?).await;
+        shared.admission.turn_away(opening.socket.into_std()?);
     }
     Err(io::Error::other("the server drains"))
 }

@@ -14,6 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::limits::Settings;
 use crate::room::WorkerId;
 use crate::router::Router;
+use crate::server::admission::{Admission, Stay};
 use crate::server::guests::Guests;
 use crate::session::{Closed, Node};
 use crate::tls::ServerTls;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) tls: ArcSwap<ServerTls>,
     /// Connections that each worker drives, handshakes included.
     pub(super) loads: Box<[AtomicUsize]>,
+    pub(super) admission: Admission,
     /// Handshakes whose cryptography may be under way; another one when their number is changed.
     pub(super) handshakes: ArcSwap<Semaphore>,
     /// Everyone who is connected, to be told of the end.
@@ -50,6 +52,7 @@ impl Shared {
             router: Arc::new(router),
             tls: ArcSwap::from_pointee(tls),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            admission: Admission::default(),
             handshakes: ArcSwap::from_pointee(handshakes),
             guests: Arc::default(),
             connections: TaskTracker::new(),
@@ -86,14 +89,17 @@ impl Shared {
     }
 }
 
-/// A connection's place among its worker's: counted from accept until it is dropped, so that what was
-/// accepted is open or closed once, whatever happens to it in between.
+/// A connection's places, from accept until this is dropped: among its worker's, and once it is let in,
+/// among its source's and among those that are open. What was let in is closed once, whatever happens to
+/// it in between.
 #[derive(Debug)]
 pub(super) struct Slot {
     shared: Arc<Shared>,
     worker: WorkerId,
+    stay: Option<Stay>,
     /// How it ended, or would if it were dropped now: before a worker has it, because the server ends.
-    why: Closed,
+    /// `None` until it is let in.
+    why: Option<Closed>,
     _waited_for: TaskTrackerToken,
 }
 
@@ -105,14 +111,20 @@ impl Slot {
         if let Some(load) = shared.loads.get(worker) {
             load.fetch_add(1, Ordering::Relaxed);
         }
-        shared.node.counters().accepted.fetch_add(1, Ordering::Relaxed);
         let (shared, _waited_for) = (shared.clone(), shared.connections.token());
-        Self { shared, worker: WorkerId(worker), why: Closed::Drained, _waited_for }
+        Self { shared, worker: WorkerId(worker), stay: None, why: None, _waited_for }
     }
 
-    /// Says how the connection ends.
+    /// The connection is let in, with a place among its source's if they are counted.
+    pub(super) fn let_in(&mut self, stay: Option<Stay>) {
+        self.shared.node.counters().accepted.fetch_add(1, Ordering::Relaxed);
+        self.stay = stay;
+        self.why = Some(Closed::Drained);
+    }
+
+    /// Says how the connection ends, which was let in.
     pub(super) fn ends(&mut self, why: Closed) {
-        self.why = why;
+        self.why = Some(why);
     }
 
     pub(super) fn worker(&self) -> WorkerId {
@@ -122,9 +134,13 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.shared.node.counters().handle_closed(self.why);
         if let Some(load) = self.shared.loads.get(self.worker.0) {
             load.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.stay = None;
+        // Last: who sees that it is closed finds its places free.
+        if let Some(why) = self.why {
+            self.shared.node.counters().handle_closed(why);
         }
     }
 }

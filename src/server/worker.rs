@@ -63,5 +63,6 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         tick.tick().await;
         shared.node.sweep(wall_ms());
+        shared.admission.sweep();
     }
 }

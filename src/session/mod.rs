@@ -31,7 +31,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 pub use clients::{Clients, Identity};
-pub use counters::{Closed, Counters, Pool, Tally};
+pub use counters::{Closed, Counters, Pool, Proxied, Refused, Tally};
 pub use meter::{Delivery, Flow, GAP_REASONS, Meter, Metered, STATUSES, TagTally};
 pub use node::Node;
 pub use problem::Problem;

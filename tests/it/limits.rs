@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tagwire::session::Closed;
+use tagwire::session::{Closed, Refused};
 use tokio::time::{Instant, interval};
 
+use crate::support::{
+    ACCESS_DENIED, DEADLINE, TestServer, alone, control, data, eventually, read_to_end,
+};
 #[cfg(feature = "cli")]
 use crate::support::{Binary, RawPeer};
-use crate::support::{DEADLINE, TestServer, alone, control, data, eventually, read_to_end};
-
-/// `access_denied`, fatal, as a record of TLS.
-const ACCESS_DENIED: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 0x31];
 
 #[tokio::test]
 async fn a_connection_over_the_limit_is_refused_before_its_handshake() {
@@ -29,7 +28,7 @@ async fn a_connection_over_the_limit_is_refused_before_its_handshake() {
     }
     let error = server.connect().try_open().await.err().unwrap().to_string();
     assert!(error.contains("AccessDenied"), "a TLS library says why: {error}");
-    assert_eq!((server.tally().refused, server.tally().open), (3, 2));
+    assert_eq!((server.refused(Refused::Connections), server.tally().open), (3, 2));
     // A place that is given back is a place again.
     drop(first);
     server.wait_open(1).await;

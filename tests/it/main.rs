@@ -9,6 +9,7 @@
 
 #[cfg(feature = "cli")]
 mod admin;
+mod admission;
 mod budgets;
 mod cancel;
 #[cfg(feature = "cli")]
@@ -26,6 +27,7 @@ mod logs;
 #[cfg(feature = "cli")]
 mod outside;
 mod pause;
+mod proxy;
 mod rates;
 mod reload;
 mod slow;

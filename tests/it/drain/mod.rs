@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tagwire::id::{Seq, UserId};
 use tagwire::room::{Engine, Record, Room, Stamp, Submission, Submitted, Ticket};
-use tagwire::session::Closed;
+use tagwire::session::{Closed, Refused};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -138,7 +138,7 @@ async fn who_comes_during_the_drain_is_refused_with_a_reason() {
     let error = error.into_inner().unwrap().downcast::<rustls::Error>().unwrap();
     let alert = rustls::AlertDescription::AccessDenied;
     assert_eq!(*error, rustls::Error::AlertReceived(alert));
-    assert_eq!(server.tally().refused, 2);
+    assert_eq!(server.refused(Refused::Draining), 2);
     slow.reset();
     server.ended().await.unwrap();
 }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use binary::Binary;
 pub(crate) use bytes::{Frame, body, call, control, data, frame, ping, pong, publish};
 pub(crate) use peer::{Connect, End, RawPeer};
-pub(crate) use plain::{ClientHello, PlainPeer, read_to_end};
+pub(crate) use plain::{ACCESS_DENIED, ClientHello, PlainPeer, read_to_end};
 pub(crate) use server::TestServer;
 #[cfg(feature = "cli")]
 pub(crate) use server::client_config;

@@ -23,13 +23,22 @@ pub(crate) struct Connect {
     config: ClientConfig,
     name: ServerName<'static>,
     receive_buffer: Option<u32>,
+    source: [u8; 4],
+    preface: Vec<u8>,
 }
 
 impl Connect {
     /// With ALPN `tagwire/1`, by the name `localhost`.
     pub(crate) fn to(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
         let name = "localhost".try_into().unwrap();
-        Self { address, config: ClientConfig::clone(config), name, receive_buffer: None }
+        Self {
+            address,
+            config: ClientConfig::clone(config),
+            name,
+            receive_buffer: None,
+            source: [127, 0, 0, 1],
+            preface: Vec::new(),
+        }
     }
 
     /// Offers these protocols instead; none for no ALPN.
@@ -54,6 +63,16 @@ impl Connect {
         Self { receive_buffer: Some(16 << 10), ..self }
     }
 
+    /// From an address of loopback, each of which is a source of its own.
+    pub(crate) fn source(self, source: [u8; 4]) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Sends these bytes before its handshake.
+    pub(crate) fn preface(self, bytes: impl AsRef<[u8]>) -> Self {
+        Self { preface: bytes.as_ref().to_vec(), ..self }
+    }
+
     /// Connects without TLS.
     pub(crate) async fn plain(self) -> PlainPeer {
         PlainPeer::connect(self.address).await
@@ -65,13 +84,15 @@ impl Connect {
         if let Some(bytes) = self.receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
         }
+        socket.bind((self.source, 0).into())?;
         let socket = timeout(DEADLINE, socket.connect(self.address)).await;
         self.handshake(socket.map_err(|_| ErrorKind::TimedOut)??).await
     }
 
     /// Makes the handshake over a socket that is connected.
-    async fn handshake(self, socket: TcpStream) -> Result<RawPeer> {
+    async fn handshake(self, mut socket: TcpStream) -> Result<RawPeer> {
         socket.set_nodelay(true)?;
+        socket.write_all(&self.preface).await?;
         let handshake = TlsConnector::from(Arc::new(self.config)).connect(self.name, socket);
         let stream = timeout(DEADLINE, handshake).await.map_err(|_| ErrorKind::TimedOut)??;
         Ok(RawPeer { stream, read: Vec::new() })

@@ -1,10 +1,13 @@
 //! Below TLS: plain TCP, and a ClientHello made by hand.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream as BlockingStream};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::DEADLINE;
@@ -14,7 +17,14 @@ pub(crate) struct PlainPeer(pub(crate) TcpStream);
 
 impl PlainPeer {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::connect_from([127, 0, 0, 1], address).await
+    }
+
+    /// From an address of loopback, each of which is a source of its own.
+    pub(crate) async fn connect_from(source: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        let stream = socket.connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self(stream)
     }
@@ -31,6 +41,23 @@ impl PlainPeer {
         part
     }
 
+    /// Resets the connection.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.0).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Nothing but the refusal before a handshake.
+    pub(crate) async fn expect_refusal(&mut self) {
+        assert_eq!(self.rest().await, (ACCESS_DENIED.to_vec(), true));
+    }
+
+    /// Whether it is neither answered nor closed so far.
+    pub(crate) fn is_open(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let seen = SockRef::from(&self.0).peek(&mut byte);
+        seen.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// All bytes until FIN (`true`) or RST.
     pub(crate) async fn rest(&mut self) -> (Vec<u8>, bool) {
         let mut bytes = Vec::new();
@@ -38,6 +65,9 @@ impl PlainPeer {
         (bytes, end.is_ok())
     }
 }
+
+/// `access_denied`, fatal, as a record of TLS: what a refused connection is told.
+pub(crate) const ACCESS_DENIED: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 0x31];
 
 /// Connects, sends, and reads until FIN, as the simplest program there is.
 pub(crate) fn read_to_end(address: SocketAddr, send: &[u8]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tagwire::limits::Settings;
 use tagwire::server::{Builder, Handle, Server, ServerError};
-use tagwire::session::{Closed, Tally};
+use tagwire::session::{Closed, Proxied, Refused, Tally};
 use tagwire::tls::{ClientTls, DevCerts, Options, ServerTls};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -69,6 +69,18 @@ impl TestServer {
     pub(crate) fn closed(&self, why: Closed) -> u64 {
         let index = Closed::ALL.iter().position(|&each| each == why).unwrap();
         self.tally().closed[index]
+    }
+
+    /// Connections that were refused for this reason.
+    pub(crate) fn refused(&self, why: Refused) -> u64 {
+        let index = Refused::ALL.iter().position(|&each| each == why).unwrap();
+        self.tally().refused[index]
+    }
+
+    /// Connections from a load balancer that began like this.
+    pub(crate) fn proxied(&self, how: Proxied) -> u64 {
+        let index = Proxied::ALL.iter().position(|&each| each == how).unwrap();
+        self.tally().proxied[index]
     }
 
     /// Waits until that many connections ended for this reason.

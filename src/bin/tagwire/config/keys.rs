@@ -10,9 +10,8 @@ use tagwire::limits::RoomPattern;
 
 use super::Config;
 use super::handlers::{self, Part};
-use super::later::Network;
 use super::rules;
-use super::value::{Count, KernelSize, Size, Time, quoted};
+use super::value::{Count, KernelSize, Networks, Size, Switch, Time, quoted};
 
 /// One key of the configuration.
 pub(crate) struct Key {
@@ -188,12 +187,18 @@ pub(crate) const KEYS: &[Key] = &[
 
     key!("limits.connections", count(1, "with 0 nobody gets in"), settings.limits.connections,
         "Connections in all. Three quarters of a common limit of 20,000 open files."),
-    key!("limits.connections_per_ip", count(1, "with 0 nobody gets in"), later.connections_per_ip,
+    key!("limits.connections_per_ip", count(1, "with 0 nobody gets in"), settings.limits.connections_per_ip,
         "Connections of one source: an IPv4 address, or an IPv6 /64. More than an office behind one address has."),
-    Key { name: "limits.exempt", text: false, set: set_exempt, show: show_exempt,
-        doc: "Sources that the limits per source leave alone. Loopback: everybody behind a local proxy is one source." },
+    key!("limits.accepts_per_second", count(0, ""), settings.limits.accepts_per_second,
+        "Connections accepted per second, as many of them at once. 0: no limit; what a machine can take depends on its cores."),
+    key!("limits.accepts_per_second_per_ip", count(0, ""), settings.limits.accepts_per_second_per_ip,
+        "The same of one source. Twice what it may have: all who share an address can come back at once. 0: no limit."),
+    key!("limits.exempt", Networks, settings.limits.exempt,
+        "Sources that the limits per source leave alone. Loopback: everybody behind a local proxy is one source."),
+    key!("limits.dry_run", Switch, settings.limits.dry_run,
+        "Only count and log what the limits per source and per second would refuse. The one on connections in all holds."),
     key!("limits.handshakes", count(1, "with 0 nobody gets in"), settings.limits.handshakes,
-        "TLS handshakes at once. At 100 us each, some 25 ms of work in the queue."),
+        "TLS handshakes whose cryptography is due at once; others wait. At 100 us each, some 25 ms of work in the queue."),
     key!("limits.frame", size(1, "with 0 no frame could carry anything"), settings.limits.frame,
         "Payload bytes of a frame from a client; `max_frame` on the wire."),
     key!("limits.unfinished", size(1, "with 0 no frame could ever arrive"), settings.limits.unfinished,
@@ -216,6 +221,9 @@ pub(crate) const KEYS: &[Key] = &[
         "The same for one user on all connections together; who gave no name is a user of its own. 0: no limit."),
     key!("limits.user_bytes_per_second", size(0, ""), settings.limits.user_bytes_per_second,
         "The same for one user's bytes. 0: no limit."),
+
+    key!("proxy.from", Networks, settings.proxy.from,
+        "Load balancers that begin each connection with a PROXY header (version 1 or 2), which is then required and believed."),
 
     key!("timeouts.handshake", time(ONE_MS, "with 0 nobody gets in"), settings.timeouts.handshake,
         "From accept to the end of the TLS handshake."),
@@ -295,19 +303,6 @@ fn set_slow(config: &mut Config, value: &Value) -> Result<(), String> {
 
 fn show_slow(config: &Config) -> String {
     rules::show_slow(config.settings.rooms.slow)
-}
-
-fn set_exempt(config: &mut Config, value: &Value) -> Result<(), String> {
-    let network = |value: &Value| value.as_str().and_then(Network::parse);
-    let networks = value.as_array().and_then(|all| all.iter().map(network).collect());
-    config.later.exempt =
-        networks.ok_or("a list of networks, such as [\"127.0.0.0/8\", \"::1/128\"]")?;
-    Ok(())
-}
-
-fn show_exempt(config: &Config) -> String {
-    let shown = config.later.exempt.iter().map(|network| quoted(&network.to_string()));
-    format!("[{}]", shown.collect::<Vec<_>>().join(", "))
 }
 
 fn set_admin_socket(config: &mut Config, value: &Value) -> Result<(), String> {

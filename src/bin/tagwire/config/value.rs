@@ -3,9 +3,11 @@
 //! `read` returns what the kind wants as its error; the caller adds key, value and origin. `show` writes
 //! TOML that `read` reads back.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use figment::value::Value;
+use tagwire::limits::IpNet;
 
 /// A whole number.
 pub(crate) struct Count {
@@ -132,6 +134,47 @@ impl Time {
     }
 }
 
+/// Yes or no.
+pub(crate) struct Switch;
+
+impl Switch {
+    /// Reads a switch.
+    pub(crate) fn read(&self, value: &Value) -> Result<bool, String> {
+        value.to_bool().ok_or_else(|| "true or false".to_owned())
+    }
+
+    /// Shows a switch.
+    pub(crate) fn show(&self, on: &bool) -> String {
+        on.to_string()
+    }
+}
+
+/// Ranges of addresses: a list of `127.0.0.0/8` and the like, or of single addresses.
+pub(crate) struct Networks;
+
+impl Networks {
+    /// Reads a list of networks.
+    pub(crate) fn read(&self, value: &Value) -> Result<Vec<IpNet>, String> {
+        let networks = value.as_array();
+        let networks =
+            networks.and_then(|all| all.iter().map(|value| network(value.as_str()?)).collect());
+        networks
+            .ok_or_else(|| "a list of networks, such as [\"127.0.0.0/8\", \"::1/128\"]".to_owned())
+    }
+
+    /// Shows a list of networks.
+    pub(crate) fn show(&self, networks: &[IpNet]) -> String {
+        let shown = networks.iter().map(|network| quoted(&network.to_string()));
+        format!("[{}]", shown.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A network, or one address as one.
+fn network(text: &str) -> Option<IpNet> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| single()).ok()
+}
+
 /// A number and its unit: the number without sign or fraction, a space between them allowed.
 fn united(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
@@ -240,6 +283,24 @@ mod tests {
             (size(1 << 20), time_text(Duration::from_secs(3600))),
             ("1MiB".into(), "1h".into())
         );
+    }
+
+    #[test]
+    fn networks_are_addresses_with_a_prefix() {
+        let shown = |text| network(text).map(|network| network.to_string());
+        assert_eq!(shown("127.0.0.0/8").as_deref(), Some("127.0.0.0/8"));
+        assert_eq!(shown("::1").as_deref(), Some("::1/128"));
+        for bad in ["", "localhost", "127.0.0.0/33", "::/129", "1.2.3.4/", "1.2.3.4/-1"] {
+            assert_eq!(shown(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false() {
+        assert_eq!(Switch.read(&Value::from(true)), Ok(true));
+        for bad in [Value::from(1), Value::from("true")] {
+            assert_eq!(Switch.read(&bad), Err("true or false".to_owned()));
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Labels have few values: names that peers choose, of rooms or users, are never one. All that can be told
 //! before it happens is exposed from the start, with 0.
 
-use tagwire::session::{Closed, Delivery, GAP_REASONS, Metered, STATUSES, Timings};
+use tagwire::session::{
+    Closed, Delivery, GAP_REASONS, Metered, Proxied, Refused, STATUSES, Timings,
+};
 use tagwire::tls::Failure;
 use tagwire::wire::{Code, Tag};
 
@@ -81,9 +83,15 @@ pub(super) const FAMILIES: &[Family] = &[
     counter("tagwire_connections_closed", &["reason"],
         "Connections that ended, by reason",
         |now, out| each(out, "reason", Closed::ALL.map(Closed::as_str), now.tally.closed)),
-    counter("tagwire_connections_refused", &[],
-        "Connections that were refused before their handshake, because there were too many",
-        |now, out| out.count(&[], now.tally.refused)),
+    counter("tagwire_connections_refused", &["reason"],
+        "Connections that were refused before their handshake, by reason; none of them was accepted",
+        |now, out| each(out, "reason", Refused::ALL.map(Refused::as_str), now.tally.refused)),
+    counter("tagwire_connections_on_trial", &["reason"],
+        "Connections that were accepted only because limits.dry_run is set, by what would have refused them",
+        |now, out| each(out, "reason", Refused::ALL.map(Refused::as_str), now.tally.would_refuse)),
+    counter("tagwire_connections_proxied", &["header"],
+        "Connections from load balancers (proxy.from), by their PROXY header",
+        |now, out| each(out, "header", Proxied::ALL.map(Proxied::as_str), now.tally.proxied)),
     gauge("tagwire_connections_blocked", &[],
         "Connections that take nothing now although they are owed something: slow consumers",
         |now, out| out.gauge(&[], now.tally.blocked as f64)),

@@ -1,67 +1,27 @@
 //! What a server counts: plain numbers, which balance exactly.
 
+mod reasons;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use reasons::ByWord;
+pub use reasons::{Closed, Proxied, Refused};
+
 use crate::session::meter::Metered;
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Closed {
-    /// The peer said goodbye (`close_notify`).
-    ByPeer,
-    /// The peer's bytes ended without a goodbye: somebody may have cut them.
-    Truncated,
-    /// The socket failed, by a reset for example.
-    Broken,
-    /// The peer broke the protocol and was told so.
-    Refused,
-    /// The peer was silent or slow.
-    Idle,
-    /// The TLS handshake failed or took too long.
-    Handshake,
-    /// The server ends.
-    Drained,
-    /// Somebody had it end.
-    Kicked,
-}
-
-impl Closed {
-    /// All of them, in the order of the counters.
-    pub const ALL: [Self; 8] = [
-        Self::ByPeer,
-        Self::Truncated,
-        Self::Broken,
-        Self::Refused,
-        Self::Idle,
-        Self::Handshake,
-        Self::Drained,
-        Self::Kicked,
-    ];
-
-    /// The word for it in logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ByPeer => "by_peer",
-            Self::Truncated => "truncated",
-            Self::Broken => "broken",
-            Self::Refused => "refused",
-            Self::Idle => "idle",
-            Self::Handshake => "handshake",
-            Self::Drained => "drained",
-            Self::Kicked => "kicked",
-        }
-    }
-}
 
 /// Counters of one server since it started.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Connections that were accepted.
     pub accepted: AtomicU64,
-    /// Connections that ended, by reason, in the order of [`Closed::ALL`].
-    closed: [AtomicU64; Closed::ALL.len()],
-    /// Connections that were refused before their handshake.
-    pub refused: AtomicU64,
+    /// Connections that ended, by reason.
+    closed: ByWord<{ Closed::ALL.len() }>,
+    /// Connections that were refused before their handshake, by reason; none of them was accepted.
+    refused: ByWord<{ Refused::ALL.len() }>,
+    /// Connections that were accepted because limits are on trial, by what would have refused them.
+    would_refuse: ByWord<{ Refused::ALL.len() }>,
+    /// Connections from load balancers, by how they began.
+    proxied: ByWord<{ Proxied::ALL.len() }>,
     /// Publishes that were accepted of nobody's connection: of handlers, and of the embedding program.
     pub published: AtomicU64,
     /// Publishes that had to wait for slow readers of their room.
@@ -112,8 +72,15 @@ pub struct Tally {
     pub open: u64,
     /// Connections that ended, by reason, in the order of [`Closed::ALL`].
     pub closed: [u64; Closed::ALL.len()],
-    /// Connections that were refused before their handshake.
-    pub refused: u64,
+    /// Connections that were refused before their handshake, by reason, in the order of [`Refused::ALL`];
+    /// none of them was accepted.
+    pub refused: [u64; Refused::ALL.len()],
+    /// Connections that were accepted because limits are on trial (`limits.dry_run`), by what would have
+    /// refused them, in the order of [`Refused::ALL`].
+    pub would_refuse: [u64; Refused::ALL.len()],
+    /// Connections from load balancers (`proxy.from`), by how they began, in the order of
+    /// [`Proxied::ALL`]. Those with a header were then accepted or refused.
+    pub proxied: [u64; Proxied::ALL.len()],
     /// Publishes that are in a log, whoever made them.
     pub published: u64,
     /// Gaps that subscribers were told.
@@ -133,21 +100,37 @@ pub struct Tally {
 impl Counters {
     /// A connection ended.
     pub fn handle_closed(&self, why: Closed) {
-        let index = Closed::ALL.iter().position(|&known| known == why).unwrap_or_default();
-        self.closed[index].fetch_add(1, Ordering::Relaxed);
+        self.closed.count(&Closed::ALL, why);
+    }
+
+    /// A connection was refused before its handshake.
+    pub fn handle_refused(&self, why: Refused) {
+        self.refused.count(&Refused::ALL, why);
+    }
+
+    /// A connection would have been refused if limits were not on trial.
+    pub fn handle_would_refuse(&self, why: Refused) {
+        self.would_refuse.count(&Refused::ALL, why);
+    }
+
+    /// A connection from a load balancer began.
+    pub fn handle_proxied(&self, how: Proxied) {
+        self.proxied.count(&Proxied::ALL, how);
     }
 
     /// What was counted so far, with what the workers' meters did.
     pub(super) fn tally(&self, metered: &Metered, fed: u64) -> Tally {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // Closed before accepted: a connection that ends in between is not counted as less than open.
-        let closed = std::array::from_fn(|i| read(&self.closed[i]));
+        let closed = self.closed.read();
         let accepted = read(&self.accepted);
         Tally {
             accepted,
             open: accepted.saturating_sub(closed.iter().sum()),
             closed,
-            refused: read(&self.refused),
+            refused: self.refused.read(),
+            would_refuse: self.would_refuse.read(),
+            proxied: self.proxied.read(),
             published: read(&self.published) + metered.published + fed,
             gaps: metered.gaps.iter().sum(),
             paused: read(&self.paused),
