@@ -136,7 +136,7 @@ impl Handle {
     /// when it came, and its socket its options; a handler that runs has the time that it was given. The
     /// number of workers, the address, and what handlers there are cannot change while a server runs.
     pub fn set_settings(&self, settings: Settings) {
-        self.shared.set_settings(settings);
+        self.shared.node.set_settings(settings);
     }
 }
 

@@ -1,17 +1,18 @@
 //! The server: a listener, workers, handshakes, and what a connection speaks.
 //!
 //! ```text
-//! builder    what must be chosen, and an address: makes a `Server`
-//! accept     the loop that takes connections and hands each to the least busy worker
-//! admission  who is let in, before any cryptography
-//! worker     one thread's future: it drives the connections that it is handed, for all their lives
-//! opening    its socket until the ClientHello is whole: no more bytes than one may have
-//! serve      one connection: handshake, choice of protocol, service, goodbye
-//! journal    what the log says of each connection
-//! guests     who is connected, and how far the server is with its end
-//! drain      how it ends: everyone is told, served until its turn comes, delivered to, and closed
-//! handle     what an embedding program can do while it runs
-//! ask        what connections say when they are asked how they are
+//! builder     what must be chosen, and an address: makes a `Server`
+//! accept      the loop that takes connections and hands each to the least busy worker
+//! admission   who is let in, before any cryptography
+//! worker      one thread's future: it drives the connections that it is handed, for all their lives
+//! opening     its socket until the ClientHello is whole: no more bytes than one may have
+//! serve       one connection: handshake, choice of protocol, service, goodbye
+//! handshakes  steps of handshakes in turns, so that nobody waits for all of them
+//! journal     what the log says of each connection
+//! guests      who is connected, and how far the server is with its end
+//! drain       how it ends: everyone is told, served until its turn comes, delivered to, and closed
+//! handle      what an embedding program can do while it runs
+//! ask         what connections say when they are asked how they are
 //! ```
 
 mod accept;
@@ -22,6 +23,7 @@ mod drain;
 mod error;
 mod guests;
 mod handle;
+mod handshakes;
 mod journal;
 mod opening;
 mod serve;

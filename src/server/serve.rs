@@ -39,7 +39,7 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
         false => (socket, address),
     };
     guest.slot.ends(Closed::Broken);
-    let mut stream = match handshake(socket, &guest.shared, deadline).await {
+    let mut stream = match handshake(socket, &guest, deadline).await {
         Ok(stream) => stream,
         Err(error) => {
             tracing::debug!(%address, %error, "handshake");
@@ -140,19 +140,23 @@ async fn introduce(
 
 /// Makes the handshake, within its time, and not much longer once the server drains.
 ///
-/// A place among those whose cryptography is under way is taken only when the ClientHello is whole: who
-/// sends it slowly holds up nobody. It has a bound of its own, for whoever has said nothing holds little.
+/// It asks for its turns only when the ClientHello is whole: who sends that slowly holds up nobody. The
+/// ClientHello has a bound of its own, for whoever has said nothing holds little.
 async fn handshake(
     socket: TcpStream,
-    shared: &Shared,
+    guest: &Guest,
     deadline: Instant,
 ) -> io::Result<TlsStream<TcpStream>> {
+    let Guest { shared, slot } = guest;
     let handshake = async {
         let start = hello(socket, shared).await?;
-        let handshakes = shared.handshakes.load_full();
-        let _permit = handshakes.acquire().await.map_err(io::Error::other)?;
-        let config = shared.tls.load().config();
-        start.into_stream(config).await
+        let limit = shared.node.settings().limits.handshakes;
+        // The first step is in the call, before anything is polled: it too must wait for its turn.
+        let made = async {
+            let config = shared.tls.load().config();
+            start.into_stream(config).await
+        };
+        shared.handshakes.make(slot.worker(), limit, made).await
     };
     tokio::select! {
         made = timeout_at(deadline, handshake) => made?,

@@ -5,17 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::limits::Settings;
 use crate::room::WorkerId;
 use crate::router::Router;
 use crate::server::admission::{Admission, Stay};
 use crate::server::guests::Guests;
+use crate::server::handshakes::Handshakes;
 use crate::session::{Closed, Node};
 use crate::tls::ServerTls;
 
@@ -32,8 +31,7 @@ pub(super) struct Shared {
     /// Connections that each worker drives, handshakes included.
     pub(super) loads: Box<[AtomicUsize]>,
     pub(super) admission: Admission,
-    /// Handshakes whose cryptography may be under way; another one when their number is changed.
-    pub(super) handshakes: ArcSwap<Semaphore>,
+    pub(super) handshakes: Handshakes,
     /// Everyone who is connected, to be told of the end.
     pub(super) guests: Arc<Guests>,
     /// Every connection from accept on, to wait for the last one.
@@ -46,29 +44,17 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(node: Node, router: Router, tls: ServerTls, workers: usize) -> Self {
-        let handshakes = Semaphore::new(node.settings().limits.handshakes);
         Self {
             node: Arc::new(node),
             router: Arc::new(router),
             tls: ArcSwap::from_pointee(tls),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             admission: Admission::default(),
-            handshakes: ArcSwap::from_pointee(handshakes),
+            handshakes: Handshakes::new(workers),
             guests: Arc::default(),
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
             ended: CancellationToken::new(),
-        }
-    }
-
-    /// Exchanges the settings.
-    pub(super) fn set_settings(&self, settings: Settings) {
-        let handshakes = settings.limits.handshakes;
-        let before = self.node.settings().limits.handshakes;
-        self.node.set_settings(settings);
-        if handshakes != before {
-            // Those under way, and those who wait among them, keep the places that they have.
-            self.handshakes.store(Arc::new(Semaphore::new(handshakes)));
         }
     }
 

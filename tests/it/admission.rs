@@ -2,10 +2,14 @@
 //! who are in nothing (reliability R02, R03; docs/protocol.md, section 1).
 //! Method: a real server and many addresses of loopback, each a source of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tagwire::limits::Limits;
 use tagwire::session::{Closed, Refused};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
 
 #[cfg(feature = "cli")]
@@ -131,6 +135,76 @@ async fn limits_on_trial_count_and_refuse_nobody_but_in_all() {
     drop(peers);
     server.wait_open(0).await;
     server.peer().await.expect_alive().await;
+}
+
+#[tokio::test]
+async fn whole_hellos_that_go_no_further_hold_up_nobody() {
+    let server = server(|l| l.handshakes = 2).await;
+    let hello = ClientHello::new().records();
+    let mut silent = connect(&server, 50, |_| [127, 0, 0, 3]).await;
+    for peer in &mut silent {
+        peer.send(&hello).await;
+        assert_eq!(peer.some().await[0], 0x16, "it is answered");
+    }
+    // Their handshakes are all under way, and so long that nobody could wait for their end.
+    let mut peer = server.peer().await;
+    peer.expect_alive().await;
+    assert_eq!(server.tally().open, 51);
+}
+
+/// So many ClientHellos at once, while somebody who is connected pings: how long until all of them were
+/// answered, and the longest that a pong took meanwhile.
+async fn burst(server: &TestServer, count: u16) -> (Duration, Duration) {
+    let hello = ClientHello::new().records();
+    let mut peers = connect(server, count, many).await;
+    server.wait_open(u64::from(count)).await;
+    let (inside, is_over) = (server.connect(), Arc::new(AtomicBool::new(false)));
+    let over = is_over.clone();
+    let (ready, begun) = oneshot::channel();
+    // On a thread of its own, so that it waits for the server alone.
+    let pings = std::thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut peer = inside.open().await;
+            peer.expect_alive().await;
+            ready.send(()).unwrap();
+            let mut worst = Duration::ZERO;
+            while !over.load(Ordering::SeqCst) {
+                let start = Instant::now();
+                peer.expect_alive().await;
+                worst = worst.max(start.elapsed());
+            }
+            worst
+        })
+    });
+    begun.await.unwrap();
+    let start = Instant::now();
+    for peer in &mut peers {
+        peer.send(&hello).await;
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.some().await[0], 0x16);
+    }
+    let all = start.elapsed();
+    is_over.store(true, Ordering::SeqCst);
+    (all, pings.join().unwrap())
+}
+
+#[tokio::test]
+async fn who_is_connected_does_not_wait_for_all_who_come_at_once() {
+    let _alone = alone().await;
+    let server = server(|_| {}).await;
+    let mut seen = Vec::new();
+    // A machine that is busy with something else may spoil one attempt, or some.
+    for _ in 0..10 {
+        let (all, worst) = burst(&server, 200).await;
+        if worst < all / 5 {
+            return;
+        }
+        seen.push((all, worst));
+        server.wait_open(0).await;
+    }
+    panic!("the time of all handshakes, and the longest wait for a pong: {seen:?}");
 }
 
 /// Connections that end with a bad handshake each; how many are counted.
