@@ -262,7 +262,8 @@ pub enum SlowPolicy {
 pub struct SocketSettings {
     /// Idle time before TCP keepalive probes. 60 s.
     pub keepalive: Duration,
-    /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`, RFC 5482). 60 s.
+    /// How long sent bytes may stay unacknowledged, or unread, where nobody is pinged: in the handshake, and
+    /// on lines (`TCP_USER_TIMEOUT`, RFC 5482). 60 s.
     pub user_timeout: Duration,
     /// Unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`). 32 KiB:
     /// what is sealed cannot be taken back, so little of it should wait.

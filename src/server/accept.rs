@@ -138,3 +138,12 @@ fn configure(socket: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Takes the kernel's patience with unacknowledged bytes away again: it would also end a peer that is alive
+/// and reads nothing for a while (a window of zero), where heartbeats know better.
+pub(super) fn trust_heartbeats(socket: &tokio::net::TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(None) {
+        tracing::debug!(%error, "socket options");
+    }
+}

@@ -15,7 +15,7 @@ use crate::connection::{Connection, Frames, Protocol, Tls, farewell};
 use crate::http;
 use crate::lines::Lines;
 use crate::peer::{PeerInfo, Speaks, Vitals};
-use crate::server::accept::Accepted;
+use crate::server::accept::{self, Accepted};
 use crate::server::opening::Opening;
 use crate::server::shared::{Shared, Slot};
 use crate::server::{drain, journal};
@@ -60,6 +60,7 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
     };
     match speaks {
         Ok(Speaks::Frames) => {
+            accept::trust_heartbeats(&stream.get_ref().0);
             let max_frame = guest.shared.node.settings().limits.frame;
             let frames = Frames::new(guest.shared.router.clone(), max_frame);
             let info = PeerInfo { address, tls, speaks: Speaks::Frames };

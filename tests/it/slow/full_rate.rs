@@ -166,8 +166,7 @@ async fn publish(
 #[ignore = "long: 100 readers at a thousand records a second, for 205 s"]
 async fn ninety_nine_are_as_fast_beside_one_who_stopped_and_lose_nothing() {
     let _alone = alone().await;
-    let binary =
-        Binary::with(&["timeouts.write=30m", "heartbeat.interval=30m", "socket.user_timeout=30m"]);
+    let binary = Binary::with(&["timeouts.write=30m", "heartbeat.interval=30m"]);
     let mut publisher = binary.peer().await;
     publisher.request(json!({"op": "join", "room_id": "r", "deliver": "none"}), "joined").await;
     let times = Arc::new(Times::new());

@@ -109,6 +109,37 @@ async fn who_stops_reading_catches_up_in_order_if_the_room_keeps_enough() {
 }
 
 #[tokio::test]
+async fn who_stops_reading_and_still_answers_is_not_given_up_by_the_kernel() {
+    let _alone = alone().await;
+    let patience = Duration::from_secs(1);
+    let server =
+        server(|s| (s.socket.user_timeout, s.rooms.keep_bytes) = (patience, 16 << 20)).await;
+    let mut slow = stopped(&server, "r", "slow").await;
+    let mut fast = vec![server.member("r", "a").await];
+    broadcast(&mut fast, 2000, KIB).await;
+    // The kernel would have given up when a probe of the closed window finds its patience gone.
+    let mut tick = tokio::time::interval(patience / 10);
+    for _ in 0..50 {
+        tick.tick().await;
+        slow.send(ping("")).await;
+    }
+    catch_up(&mut slow, 2000).await;
+}
+
+/// Reads up to the record with this number, among pongs: nothing is missing.
+async fn catch_up(slow: &mut RawPeer, until: u64) {
+    let mut last = 0;
+    while last < until {
+        let frame = slow.frame().await;
+        if frame.tag == 0x04 {
+            let (seq, prev, _) = frame.record();
+            assert_eq!(prev, last, "a record is missing and no gap said so");
+            last = seq;
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_falls_behind_further_than_the_room_keeps_is_told_exactly_what_it_missed() {
     let _alone = alone().await;
     let server = server(|s| s.rooms.keep_bytes = 256 * KIB).await;
@@ -329,14 +360,6 @@ async fn a_minute_without_reading_is_caught_up_with() {
         sent += 50;
         slow.send(ping("")).await;
     }
-    let mut last = 0;
-    while last < sent as u64 {
-        let frame = slow.frame().await;
-        if frame.tag == 0x04 {
-            let (seq, prev, _) = frame.record();
-            assert_eq!(prev, last, "a record is missing and no gap said so");
-            last = seq;
-        }
-    }
+    catch_up(&mut slow, sent as u64).await;
     eventually("nothing was missed", || server.tally().gaps == 0).await;
 }

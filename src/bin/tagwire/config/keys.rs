@@ -268,7 +268,7 @@ pub(crate) const KEYS: &[Key] = &[
     key!("socket.keepalive", time(Duration::from_secs(1), "the kernel counts it in seconds"), settings.socket.keepalive,
         "Idle time before TCP keepalive probes."),
     key!("socket.user_timeout", time(ONE_MS, "0 would leave it to the kernel, for minutes"), settings.socket.user_timeout,
-        "How long sent bytes may stay unacknowledged (RFC 5482)."),
+        "How long sent bytes may stay unacknowledged, or unread, on a connection that is not pinged: lines (RFC 5482)."),
     key!("socket.notsent_lowat", size(1, "with 0 no socket would ever be writable"), settings.socket.notsent_lowat,
         "Unsent bytes in the kernel above which a socket is not writable. What is sealed cannot be taken back."),
     key!("socket.send_buffer", KernelSize, settings.socket.send_buffer,
