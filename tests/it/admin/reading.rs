@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::http::{Scrape, exchange, get, request};
-use crate::support::{Binary, DEADLINE, RawPeer, alone, body};
+use crate::support::{Binary, DEADLINE, RawPeer, alone, body, eventually};
 
 #[tokio::test]
 async fn a_server_that_drains_is_alive_and_not_ready() {
@@ -124,7 +124,7 @@ async fn it_can_be_off_and_its_default_may_be_taken_but_not_what_was_asked_for()
         .then(|| std::net::TcpListener::bind("127.0.0.1:9433"));
     let without = Binary::serve(&[], &[]);
     assert_eq!(without.admin, None);
-    assert!(without.stderr().contains("no admin listener"), "{}", without.stderr());
+    eventually("it says so", || without.stderr().contains("no admin listener")).await;
     without.peer().await.expect_alive().await;
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -55,16 +55,20 @@ pub(super) fn start(plan: &ServePlan) -> Result<(), Failure> {
         supervisor.ready(&format!("serving on {address}"));
         supervisor.watch(handle.clone());
         let reloading = tokio::spawn(reloader.run(hang_up, supervisor.clone()));
-        let signalled = handle.clone();
         tokio::spawn(async move {
-            signals.end().await;
-            signalled.drain();
+            // A signal or the admin socket begins the end; the supervisor hears of either.
+            tokio::join!(
+                async {
+                    signals.end().await;
+                    handle.drain();
+                },
+                async {
+                    handle.draining().await;
+                    supervisor.stopping();
+                }
+            );
         });
-        let end = async {
-            handle.draining().await;
-            supervisor.stopping();
-        };
-        server.run(end).await.map_err(anyhow::Error::new)?;
+        server.run(std::future::pending()).await.map_err(anyhow::Error::new)?;
         reloading.abort();
         pools.stop().await;
         admin.stop().await;
