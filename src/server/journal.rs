@@ -3,8 +3,11 @@
 //! Names that peers chose are escaped, also where a terminal or a reader of lines would not expect it, and
 //! payloads are never shown.
 
+use std::net::SocketAddr;
+
 use crate::peer::{PeerInfo, Report};
 use crate::session::Closed;
+use crate::tls::PeerTls;
 use crate::wire::Code;
 
 /// A peer has said what it speaks and is served.
@@ -20,6 +23,12 @@ pub(super) fn opened(session: &str, peer: &PeerInfo, user: &str) {
         user = %user.escape_debug(),
         "open"
     );
+}
+
+/// An HTTP request was answered, and with it all that the connection was for.
+pub(super) fn answered(peer: SocketAddr, tls: Option<PeerTls>, why: Closed) {
+    let version = tls.map_or("none", |tls| tls.version);
+    tracing::info!(%peer, tls = version, protocol = "http", reason = why.as_str(), "close");
 }
 
 /// A peer is served no more. `code` is what it was told, if something was wrong.

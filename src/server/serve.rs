@@ -42,9 +42,9 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
     let mut stream = match handshake(socket, &guest, deadline).await {
         Ok(stream) => stream,
         Err(error) => {
-            tracing::debug!(%address, %error, "handshake");
-            guest.meter().handle_failure(Failure::of(&error));
-            let draining = guest.shared.is_draining();
+            let (why, draining) = (Failure::of(&error), guest.shared.is_draining());
+            guest.meter().handle_failure(why);
+            guest.shared.admission.handle_failure(address.ip(), why, &error);
             guest.slot.ends(if draining { Closed::Drained } else { Closed::Handshake });
             return;
         }
@@ -75,6 +75,7 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
                 () = http::serve(stream) => Closed::ByPeer,
                 () = guest.shared.grace() => Closed::Drained,
             };
+            journal::answered(address, tls, why);
             guest.slot.ends(why);
         }
         Err(why) => {

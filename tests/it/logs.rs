@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Binary, Connect, client_config, control, eventually};
+use crate::support::{Binary, Connect, PlainPeer, client_config, control, eventually};
 
 /// The log lines so far, the hints for people left out.
 fn lines(binary: &Binary) -> Vec<Value> {
@@ -53,6 +53,25 @@ async fn a_connection_is_told_of_when_it_opens_and_when_it_closes() {
     assert_eq!(said, [&json!("refused"), &json!("invalid_tag"), &json!("ann")], "{close}");
     assert!(close["bytes_in"].as_u64() > Some(5) && close["bytes_out"].as_u64() > Some(5));
     assert!(close["seconds"].as_f64() > Some(0.0), "{close}");
+}
+
+#[tokio::test]
+async fn who_does_not_speak_tls_is_told_of_once_a_second() {
+    let binary = Binary::start();
+    for _ in 0..100 {
+        let mut plain = PlainPeer::connect(binary.address).await;
+        plain.send(b"GET / HTTP/1.1\r\n\r\n").await;
+        plain.rest().await;
+    }
+    let failed = |line: &&Value| line["message"] == "handshake failed";
+    let seen = || lines(&binary).iter().filter(failed).cloned().collect::<Vec<_>>();
+    // The line that tells of the last ones is about none of its own.
+    let tells =
+        |line: &Value| u64::from(line["from"].is_string()) + line["left_out"].as_u64().unwrap();
+    eventually("all are told of", || seen().iter().map(tells).sum::<u64>() == 100).await;
+    let seen = seen();
+    assert!(seen.len() < 50, "{} lines", seen.len());
+    assert_eq!((&seen[0]["reason"], &seen[0]["from"]), (&json!("not_tls"), &json!("127.0.0.1")));
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ pub(super) use self::stays::Stay;
 use self::stays::Stays;
 use crate::limits::{IpNet, Limits};
 use crate::session::{Counters, Proxied, Refused};
+use crate::tls::Failure;
 
 /// Who is let in.
 #[derive(Debug, Default)]
@@ -127,6 +128,11 @@ impl Admission {
             self.notices.not_proxied(balancer, how);
         }
         Ok(header?.map(canonical))
+    }
+
+    /// A handshake came to nothing.
+    pub(super) fn handle_failure(&self, address: IpAddr, why: Failure, error: &io::Error) {
+        self.notices.no_handshake(address, why, error);
     }
 
     /// The listener has an error that is not a peer's.

@@ -1,4 +1,4 @@
-//! What the log says of those who are not let in: a line a second of each kind, however many there are.
+//! What the log says of those who are not let in, or whose handshake fails: a line a second of each kind, however many there are.
 
 use std::fmt::Display;
 use std::io;
@@ -7,11 +7,13 @@ use std::net::IpAddr;
 use super::seldom::Seldom;
 use super::source::Source;
 use crate::session::{Proxied, Refused};
+use crate::tls::Failure;
 
 const REFUSED: &str = "refused";
 const ON_TRIAL: &str = "let in on trial (limits.dry_run): it would have been refused";
 const NOT_PROXIED: &str =
     "no PROXY header from a source of proxy.from: is the PROXY protocol on there?";
+const NO_HANDSHAKE: &str = "handshake failed";
 const CANNOT_ACCEPT: &str = "cannot accept";
 
 /// The lines, by what they say.
@@ -20,6 +22,7 @@ pub(super) struct Notices {
     refused: [Seldom; Refused::ALL.len()],
     on_trial: [Seldom; Refused::ALL.len()],
     not_proxied: [Seldom; Proxied::ALL.len()],
+    no_handshake: [Seldom; Failure::ALL.len()],
     cannot_accept: Seldom,
 }
 
@@ -42,6 +45,15 @@ impl Notices {
         say(line.map(|(line, _)| line), &balancer, how.as_str(), NOT_PROXIED);
     }
 
+    /// A handshake came to nothing: the peer's fault, mostly, so not a warning.
+    pub(super) fn no_handshake(&self, address: IpAddr, why: Failure, error: &io::Error) {
+        let line = self.no_handshake.iter().zip(Failure::ALL).find(|(_, known)| *known == why);
+        if let Some(left_out) = line.and_then(|(line, _)| line.happened()) {
+            let (from, reason) = (Source::of(address), why.as_str());
+            tracing::info!(%from, reason, %error, left_out, "{NO_HANDSHAKE}");
+        }
+    }
+
     /// The listener has an error that is not a peer's.
     pub(super) fn cannot_accept(&self, error: &io::Error) {
         if let Some(left_out) = self.cannot_accept.happened() {
@@ -55,6 +67,11 @@ impl Notices {
         let trial = self.on_trial.iter().zip(Refused::ALL).map(|(l, w)| (l, w.as_str(), ON_TRIAL));
         let proxy = self.not_proxied.iter().zip(Proxied::ALL);
         let proxy = proxy.map(|(l, how)| (l, how.as_str(), NOT_PROXIED));
+        for (line, why) in self.no_handshake.iter().zip(Failure::ALL) {
+            if let Some(left_out) = line.rest() {
+                tracing::info!(reason = why.as_str(), left_out, "{NO_HANDSHAKE}");
+            }
+        }
         let listener = std::iter::once((&self.cannot_accept, "listener", CANNOT_ACCEPT));
         for (line, reason, what) in refused.chain(trial).chain(proxy).chain(listener) {
             if let Some(left_out) = line.rest() {
