@@ -121,6 +121,10 @@ impl Session {
         };
         let mut seat = self.seats.remove(seat);
         self.acks.extend(seat.take_ack());
+        if self.seats.len() < self.seats.capacity() / 2 {
+            // Who was in many rooms and left them holds no memory for them.
+            self.seats.shrink_to_fit();
+        }
         self.vacate(&seat);
         Ok(())
     }
