@@ -18,10 +18,11 @@ const GATHER_BYTES: usize = 64 << 10;
 /// Plaintext that one write carries at most: a record more, so that a frame that goes a little over does
 /// not leave 20 bytes for a write of their own.
 const SEAL_BYTES: usize = 80 << 10;
-/// When this much is sealed for peers who do not take it, those who are owed more than one write get it
-/// in small ones: what is sealed cannot be shared, and a large record may have thousands of readers.
+/// When this much is sealed for peers who do not take it, everybody gets small writes: what is sealed cannot
+/// be shared, and a large record may have thousands of readers.
 const UNSENT_BYTES: u64 = 2 << 20;
-const SEAL_BYTES_CROWDED: usize = 4 << 10;
+/// A small write: with 22 bytes of TLS around it, it is 4 KiB of memory.
+const SEAL_BYTES_CROWDED: usize = (4 << 10) - 22;
 /// A remainder up to this size is copied when its reader stops, so that it pins no segment of a log.
 const UNPIN_BYTES: usize = 16 << 10;
 
@@ -45,8 +46,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             if pieces.is_empty() {
                 return Ok(Unsent::Nothing);
             }
-            let limit = self.seal_limit(owed(pieces));
-            let sealed = self.transport.seal(pieces, limit)?;
+            let sealed = self.transport.seal(pieces, self.seal_limit())?;
             self.sealed = sealed as u64;
             self.session.traffic.bytes_out += sealed as u64;
             if !pieces.is_empty() {
@@ -56,10 +56,9 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
         Ok(if self.poll_flush(cx)? { Unsent::More } else { Unsent::Blocked })
     }
 
-    /// How much of what is `owed` one write carries.
-    fn seal_limit(&self, owed: usize) -> usize {
-        let crowded = || self.unsent.all() > UNSENT_BYTES;
-        if owed > SEAL_BYTES && crowded() { SEAL_BYTES_CROWDED } else { SEAL_BYTES }
+    /// How much one write carries.
+    fn seal_limit(&self) -> usize {
+        if self.unsent.all() > UNSENT_BYTES { SEAL_BYTES_CROWDED } else { SEAL_BYTES }
     }
 
     /// Whether all that was sealed has left.
