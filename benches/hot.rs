@@ -150,7 +150,7 @@ fn deliver(batches: usize, readers: usize) {
     let mut out = Vec::new();
     for _ in 0..batches {
         let mut rest = black_box(&input[..]);
-        assert!(frames.receive(&mut publisher, &mut rest, now).is_ok());
+        assert!(frames.receive(&mut publisher, &mut rest, now, u64::MAX).is_ok());
         publisher.wake_rooms();
         for reader in &mut readers {
             assert!(reader.pull(64 << 10, &mut out).is_ok());

@@ -48,9 +48,10 @@ impl Protocol for Frames {
         session: &mut Session,
         input: &mut &[u8],
         now: Instant,
+        until: u64,
     ) -> Result<(), Problem> {
         let mut since = now;
-        while !self.is_waiting(session) {
+        while session.traffic.frames_in < until && !self.is_waiting(session) {
             let mut refusal = None;
             let admit = |header| match self.desk.check(header) {
                 Ok(()) => Admit::Take,

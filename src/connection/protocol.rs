@@ -12,7 +12,8 @@ pub trait Protocol: Send + Unpin + 'static {
     /// Whether peers answer pings.
     const PINGS: bool;
 
-    /// Acts on input, and takes what it used off its front: all of it, unless it has to wait.
+    /// Acts on input, and takes what it used off its front: all of it, unless it has to wait, or as many
+    /// frames, or lines, have arrived as `until` says: the rest is for another turn.
     ///
     /// # Errors
     ///
@@ -22,6 +23,7 @@ pub trait Protocol: Send + Unpin + 'static {
         session: &mut Session,
         input: &mut &[u8],
         now: Instant,
+        until: u64,
     ) -> Result<(), Problem>;
 
     /// How much has arrived of a frame that must be whole in time; `None` between two.

@@ -75,9 +75,13 @@ impl Protocol for Lines {
         session: &mut Session,
         input: &mut &[u8],
         now: Instant,
+        until: u64,
     ) -> Result<(), Problem> {
         let mut since = now;
-        while !input.is_empty() && !self.is_waiting(session) && !session.is_closing() {
+        let is_over = |session: &Session| {
+            session.is_waiting() || session.is_closing() || session.traffic.frames_in >= until
+        };
+        while !input.is_empty() && !is_over(session) {
             let end = input.iter().position(|&b| b == b'\n').map_or(input.len(), |at| at + 1);
             let (part, rest) = input.split_at(end);
             *input = rest;

@@ -86,6 +86,24 @@ impl Peer {
     }
 }
 
+#[tokio::test]
+async fn a_flood_of_small_frames_is_many_turns() {
+    let node = node();
+    let (flood, mut pipe) = connection(&node, 1 << 20);
+    let mut flood = pin!(flood);
+    let frames: Vec<_> = (0..10_000).flat_map(|_| data("")).collect();
+    pipe.write_all(&frames).await.unwrap();
+    let mut turns = 0;
+    let mut before = 0;
+    while node.tally().published < 10_000 {
+        assert!(poll_once(flood.as_mut()).await.is_pending());
+        let published = node.tally().published;
+        assert!(published > before && published - before <= 512, "{before} {published}");
+        (turns, before) = (turns + 1, published);
+    }
+    assert!(turns >= 20, "{turns}");
+}
+
 fn join(room: &str, user: &str) -> Vec<u8> {
     control(json!({"op": "join", "room_id": room, "user_id": user}))
 }

@@ -11,6 +11,8 @@ use crate::wire::Code;
 
 /// Reads of one turn.
 const READS: usize = 2;
+/// Frames, or lines, that one read acts on: small ones are thousands in 64 KiB, and a publish each.
+const FRAMES: u64 = 256;
 
 impl<T: Transport, P: Protocol> Connection<T, P> {
     /// Reads what has arrived, and acts on it; whether there may be more.
@@ -63,7 +65,7 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             }
             let portion = session.portion(bytes.len());
             let mut input = bytes.get(..portion).unwrap_or(bytes);
-            problem = protocol.receive(session, &mut input, now).err();
+            problem = protocol.receive(session, &mut input, now, frames + FRAMES).err();
             let taken = portion - input.len();
             session.handle_bytes(taken);
             taken
