@@ -60,7 +60,7 @@ pub(super) async fn begin(accepted: Accepted, shared: Arc<Shared>) {
     };
     match speaks {
         Ok(Speaks::Frames) => {
-            accept::trust_heartbeats(&stream.get_ref().0);
+            accept::trust_heartbeats(stream.get_ref().0);
             let max_frame = guest.shared.node.settings().limits.frame;
             let frames = Frames::new(guest.shared.router.clone(), max_frame);
             let info = PeerInfo { address, tls, speaks: Speaks::Frames };
