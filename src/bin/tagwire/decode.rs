@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use tagwire::wire::{Answer, Call, Header, Heartbeat, HeartbeatKind, Record, Request, Status, Tag};
 
 use crate::exit::{Exit, Failure};
+use crate::terminal::harmless;
 
 /// Bytes of a payload that are shown in hexadecimal; text is shown whole.
 const SHOWN: usize = 32;
@@ -86,7 +87,7 @@ fn frames(mut input: &[u8]) -> (String, Option<String>) {
 }
 
 /// The name of a tag in docs/protocol.md.
-fn name(tag: Tag) -> &'static str {
+pub(crate) fn name(tag: Tag) -> &'static str {
     match tag {
         Tag::CONTROL => "CONTROL",
         Tag::DATA => "DATA",
@@ -100,7 +101,7 @@ fn name(tag: Tag) -> &'static str {
 }
 
 /// What a payload says.
-fn words(tag: Tag, payload: &[u8]) -> String {
+pub(crate) fn words(tag: Tag, payload: &[u8]) -> String {
     match tag {
         Tag::CONTROL => control(payload),
         Tag::HEARTBEAT => match Heartbeat::parse(payload) {
@@ -131,7 +132,7 @@ fn words(tag: Tag, payload: &[u8]) -> String {
 /// A request that would be refused says why; replies are none, so that only the code can tell.
 fn control(payload: &[u8]) -> String {
     let shown = match str::from_utf8(payload) {
-        Ok(json) if !json.contains(char::is_control) => json.to_owned(),
+        Ok(json) if harmless(json) == json => json.to_owned(),
         _ => text(payload),
     };
     match Request::parse(payload) {
@@ -170,7 +171,7 @@ fn outcome(status: Status) -> &'static str {
 }
 
 /// Text in quotes, anything else in hexadecimal.
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {
         Ok(text) => format!("{text:?}"),
         Err(_) => {
@@ -221,6 +222,8 @@ mod tests {
         assert_eq!(control(r#"{"op":"stats"}"#), "0x01 CONTROL, 14 bytes: {\"op\":\"stats\"}\n");
         assert!(control("{}").contains("(bad_control: "), "{}", control("{}"));
         assert!(!control(r#"{"op":"welcome"}"#).contains("bad"));
+        let turned = control("{\"op\":\"\u{202e}\"}");
+        assert!(turned.contains("\\u{202e}"), "{turned}");
     }
 
     #[test]

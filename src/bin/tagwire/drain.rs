@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::admin::client::Client;
 use crate::config::Sources;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// How often the server is looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -32,23 +32,12 @@ pub(crate) struct Args {
 ///
 /// # Errors
 ///
-/// Returns a usage failure where no socket is known, [`Exit::Unreachable`] where nobody listens on it,
-/// [`Exit::Refused`] where it is somebody else's.
+/// Returns a usage failure where no socket is known, another where nobody listens on it,
+/// a refusal where it is somebody else's.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let socket = match &args.socket {
-        Some(socket) => socket.clone(),
-        None => {
-            let config = args.config.load().map_err(|error| Failure::new(Exit::Config, error))?;
-            config.admin_socket.ok_or_else(|| {
-                Failure::usage(
-                    "no socket: say --socket PATH, or --config with the file in which the server has its \
-                     admin.socket",
-                )
-            })?
-        }
-    };
+    let server = Client::of(args.socket.as_deref(), &args.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(drain(&Client::Socket(socket), !args.no_wait))
+    runtime.block_on(drain(&server, !args.no_wait))
 }
 
 async fn drain(server: &Client, wait: bool) -> Result<(), Failure> {

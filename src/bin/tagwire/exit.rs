@@ -22,9 +22,9 @@ pub(crate) enum Exit {
     Refused = 77,
     /// The configuration is wrong.
     Config = 78,
-    /// A second SIGINT ended it, as if nothing had caught the signal (128 + 2).
+    /// SIGINT ended it, a server's second one, as if nothing had caught the signal (128 + 2).
     Interrupted = 130,
-    /// A second SIGTERM ended it (128 + 15).
+    /// SIGTERM ended it, a server's second one (128 + 15).
     Terminated = 143,
 }
 

@@ -14,6 +14,8 @@ mod log;
 mod reloads;
 mod serve;
 mod settings;
+mod tap;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -59,23 +61,27 @@ enum Command {
     Man(generate::Man),
     /// Tell a running server to end in order, and wait until it has
     Drain(drain::Args),
+    /// Show frames of a running server as they come and go
+    Tap(tap::Args),
 }
 
 fn main() -> ExitCode {
     // Ends with 2 where the command line makes no sense, with 0 after --help and --version.
     let cli = Cli::parse();
     let _lines = log::start(cli.log);
-    let outcome: Result<(), Failure> = match &cli.command {
-        Command::Serve(args) => serve::run(args),
-        Command::Certs(args) => certs::run(args).map(drop).map_err(Failure::from),
-        Command::Config(command) => settings::run(command),
-        Command::Decode(args) => decode::run(args),
-        Command::Completions(args) => generate::completions(args),
-        Command::Man(args) => generate::man(args),
-        Command::Drain(args) => drain::run(args),
+    let done = |()| Exit::Success;
+    let outcome: Result<Exit, Failure> = match &cli.command {
+        Command::Serve(args) => serve::run(args).map(done),
+        Command::Certs(args) => certs::run(args).map(|_| Exit::Success).map_err(Failure::from),
+        Command::Config(command) => settings::run(command).map(done),
+        Command::Decode(args) => decode::run(args).map(done),
+        Command::Completions(args) => generate::completions(args).map(done),
+        Command::Man(args) => generate::man(args).map(done),
+        Command::Drain(args) => drain::run(args).map(done),
+        Command::Tap(args) => tap::run(args),
     };
     match outcome {
-        Ok(()) => Exit::Success.into(),
+        Ok(exit) => exit.into(),
         Err(failure) => {
             eprintln!("error: {failure}");
             failure.exit.into()

@@ -5,3 +5,4 @@ mod acting;
 mod http;
 mod metrics;
 mod reading;
+mod tap;

@@ -1,13 +1,14 @@
 //! Listeners, and connections of the admin listener: few, short, and bounded, whoever they are.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -99,7 +100,7 @@ async fn accept(door: Door, router: Router, stop: CancellationToken, tasks: Task
             Ok((permit, stream)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 tasks.spawn(async move {
-                    let _ = timeout(LIFE, converse(stream, router, stop)).await;
+                    converse(stream, router, stop).await;
                     drop(permit);
                 });
             }
@@ -111,8 +112,33 @@ async fn accept(door: Door, router: Router, stop: CancellationToken, tasks: Task
     }
 }
 
+/// What an answer can know of its connection.
+#[derive(Clone, Debug)]
+pub(super) struct Conversation {
+    stop: CancellationToken,
+    goes_on: Arc<AtomicBool>,
+}
+
+impl Conversation {
+    /// Lets it last longer than connections may, until this is cancelled.
+    pub(super) fn go_on(&self) -> CancellationToken {
+        self.goes_on.store(true, Ordering::Relaxed);
+        self.stop.clone()
+    }
+
+    /// Waits until it has lasted too long.
+    async fn too_long(&self) {
+        sleep(LIFE).await;
+        if self.goes_on.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Answers one connection's requests.
 async fn converse(stream: Stream, router: Router, stop: CancellationToken) {
+    let conversation = Conversation { stop: stop.clone(), goes_on: Arc::default() };
+    let router = router.layer(Extension(conversation.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -122,6 +148,7 @@ async fn converse(stream: Stream, router: Router, stop: CancellationToken) {
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = conversation.too_long() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -129,5 +156,22 @@ async fn converse(stream: Stream, router: Router, stop: CancellationToken) {
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "admin connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_unless_its_answer_goes_on() {
+        let conversation =
+            || Conversation { stop: CancellationToken::new(), goes_on: Arc::default() };
+        let (short, long) = (conversation(), conversation());
+        let stop = long.clone().go_on();
+        assert!(timeout(2 * LIFE, short.too_long()).await.is_ok());
+        assert!(timeout(100 * LIFE, long.too_long()).await.is_err());
+        long.stop.cancel();
+        assert!(stop.is_cancelled());
     }
 }

@@ -8,6 +8,7 @@
 //! guard    who may ask: the `Host` of a request
 //! routes   what can be asked for, and what acts
 //! lists    connections, rooms and members as JSON
+//! tap      frames as they come and go
 //! problem  errors as JSON (RFC 9457)
 //! metrics  Prometheus
 //! client   the other side: for `drain`, `top` and `tap`
@@ -21,6 +22,7 @@ mod metrics;
 mod problem;
 mod routes;
 mod socket;
+mod tap;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use tagwire::server::Handle;
 
 use super::Watched;
 use super::problem::Problem;
+use super::tap::{self, Taps};
 use super::{lists, metrics};
 
 /// Entries of a page unless somebody says otherwise.
@@ -37,19 +38,20 @@ type Asked = Result<Query<Page>, QueryRejection>;
 /// What reads, and never acts nor shows what somebody said.
 pub(super) fn reading(watched: &Watched) -> Router {
     let elsewhere = async || {
-        let detail = "what acts is on the Unix socket alone (admin.socket)";
+        let detail = "what acts or shows payloads is on the Unix socket alone (admin.socket)";
         Problem::new(StatusCode::FORBIDDEN, detail)
     };
-    let acts = ["/v1/drain", "/v1/connections/{session}/kick"];
+    let acts = ["/v1/drain", "/v1/connections/{session}/kick", "/v1/tap"];
     let routes = acts.into_iter().fold(reads(), |routes, path| routes.route(path, any(elsewhere)));
     finish(routes, watched)
 }
 
-/// Everything: for who may open the Unix socket. `/v1/tap` has its place here, and not in [`reading`].
+/// Everything: for who may open the Unix socket.
 pub(super) fn acting(watched: &Watched) -> Router {
     let acts = Router::new()
         .route("/v1/drain", post(drain))
-        .route("/v1/connections/{session}/kick", post(kick));
+        .route("/v1/connections/{session}/kick", post(kick))
+        .route("/v1/tap", get(tap::tap).layer(Extension(Taps::default())));
     finish(reads().merge(acts), watched)
 }
 

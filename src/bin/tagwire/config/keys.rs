@@ -277,7 +277,7 @@ pub(crate) const KEYS: &[Key] = &[
         "Bytes of the kernel's receive buffer (SO_RCVBUF)."),
 
     Key { name: "admin.socket", text: true, set: set_admin_socket, show: show_admin_socket,
-        doc: "A Unix socket for what acts: drain and kick. Its owner's alone. \"off\" for none." },
+        doc: "A Unix socket for what acts or shows payloads: drain, kick, tap. Its owner's alone. \"off\" for none." },
     Key { name: "admin.hosts", text: false, set: set_admin_hosts, show: show_admin_hosts,
         doc: "Names by which one may ask the admin listener, beside addresses and localhost: a web page that has its own name lead here is refused." },
 ];
