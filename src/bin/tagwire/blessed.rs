@@ -11,10 +11,7 @@ pub(crate) fn assert_file(name: &str, want: impl Fn(&str) -> String) {
     if env::var_os("TAGWIRE_BLESS").is_some() {
         fs::write(&path, want).unwrap();
     } else {
-        assert_eq!(
-            is, want,
-            "{name}: `TAGWIRE_BLESS=1 cargo test --bin tagwire reference` makes it anew"
-        );
+        assert_eq!(is, want, "{name}: `TAGWIRE_BLESS=1 cargo test --bin tagwire` makes it anew");
     }
 }
 

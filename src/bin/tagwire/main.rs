@@ -16,6 +16,7 @@ mod serve;
 mod settings;
 mod tap;
 mod terminal;
+mod top;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ enum Command {
     Man(generate::Man),
     /// Tell a running server to end in order, and wait until it has
     Drain(drain::Args),
+    /// Show connections, rooms, rates, round trips and lags of a running server, live
+    Top(top::Args),
     /// Show frames of a running server as they come and go
     Tap(tap::Args),
 }
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => generate::completions(args).map(done),
         Command::Man(args) => generate::man(args).map(done),
         Command::Drain(args) => drain::run(args).map(done),
+        Command::Top(args) => top::run(args),
         Command::Tap(args) => tap::run(args),
     };
     match outcome {

@@ -4,5 +4,8 @@
 mod acting;
 mod http;
 mod metrics;
+mod picture;
 mod reading;
 mod tap;
+mod terminal;
+mod top;

@@ -32,7 +32,6 @@ pub(crate) enum Client {
     /// A Unix socket.
     Socket(PathBuf),
     /// A TCP address, which only reads.
-    #[allow(dead_code, reason = "for `top`, which need not act")]
     Address(SocketAddr),
 }
 

@@ -32,6 +32,7 @@ use self::given::Given;
 pub(crate) use self::handlers::HandlerConfig;
 use self::later::Later;
 pub(crate) use self::reference::example;
+pub(crate) use self::value::Time;
 use crate::files;
 
 /// Bytes of a configuration file. 1 MiB: the one with every key has some 10 KiB.
