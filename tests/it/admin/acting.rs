@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::http::ask;
+use crate::support::http::ask;
 use crate::support::{Binary, DEADLINE, eventually};
 
 fn tagwire(dir: &Path, args: &[&str]) -> Output {

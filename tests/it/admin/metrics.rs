@@ -4,23 +4,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::http::{Scrape, exchange};
+use crate::support::http::{Scrape, exchange};
 use crate::support::{Binary, DEADLINE, PlainPeer, RawPeer, alone, frame};
-
-/// Scrapes until something is so.
-async fn scraped(server: &Binary, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Scrape {
-    let scrape = async {
-        loop {
-            let scrape = Scrape::of(server).await;
-            if is_so(&scrape) {
-                return scrape;
-            }
-        }
-    };
-    timeout(DEADLINE, scrape).await.unwrap_or_else(|_| panic!("never: {what}"))
-}
 
 fn closed(reason: &str) -> String {
     format!("tagwire_connections_closed_total{{reason=\"{reason}\"}}")
@@ -53,7 +40,7 @@ async fn counters_balance_exactly_and_gauges_return_to_zero() {
     reset.reset();
     server.connect().alpn(&["h2"]).try_open().await.err().unwrap();
     PlainPeer::connect(server.address).await.send(b"GET / HTTP/1.1\r\n\r\n").await;
-    let scrape = scraped(&server, "all are closed", |scrape| {
+    let scrape = Scrape::until(&server, "all are closed", |scrape| {
         scrape.value("tagwire_connections_accepted_total") == 5.0
             && scrape.value("tagwire_connections") == 0.0
             && scrape.value("tagwire_rooms") == 0.0
@@ -87,11 +74,11 @@ async fn reloads_are_counted_by_what_and_result() {
     assert_eq!(before.value(&good), 0.0);
     assert!(before.value("tagwire_reload_last_success_seconds{what=\"certificate\"}") > 0.0);
     server.signal("HUP");
-    scraped(&server, "it is reloaded", |scrape| scrape.value(&good) >= 1.0).await;
+    Scrape::until(&server, "it is reloaded", |scrape| scrape.value(&good) >= 1.0).await;
     std::fs::write(server.path("certs/server.pem"), "no certificate").unwrap();
     server.signal("HUP");
     let bad = reloads("certificate", "failed");
-    let after = scraped(&server, "it fails", |scrape| scrape.value(&bad) >= 1.0).await;
+    let after = Scrape::until(&server, "it fails", |scrape| scrape.value(&bad) >= 1.0).await;
     let until = "tagwire_certificate_not_after_seconds";
     assert_eq!(after.value(until), before.value(until), "what is served stays");
     assert_eq!(after.value("tagwire_log_lines_lost_total"), 0.0);

@@ -2,7 +2,6 @@
 //! Method: the real binary, asked over TCP and its Unix socket by bytes.
 
 mod acting;
-mod http;
 mod metrics;
 mod picture;
 mod reading;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::http::{Scrape, exchange, get, request};
+use crate::support::http::{Scrape, exchange, get, request};
 use crate::support::{Binary, DEADLINE, RawPeer, alone, body, eventually};
 
 #[tokio::test]

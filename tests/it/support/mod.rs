@@ -6,11 +6,14 @@
 //! peer    a TLS peer that sends what it is told and expects frames
 //! plain   the same below TLS: plain TCP, and a ClientHello made by hand
 //! bytes   frames and requests as bytes
+//! http    HTTP by hand, and metrics read strictly
 //! ```
 
 #[cfg(feature = "cli")]
 mod binary;
 mod bytes;
+#[cfg(feature = "cli")]
+pub(crate) mod http;
 mod peer;
 mod plain;
 mod server;

@@ -7,24 +7,24 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use crate::support::{Binary, DEADLINE};
+use super::{Binary, DEADLINE};
 
 /// What was answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 /// Sends a request as it is, and reads to the end.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &str,
 ) -> Answer {
@@ -40,47 +40,60 @@ pub(super) async fn exchange(
     Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
 
-pub(super) fn request(method: &str, path: &str, host: &str) -> String {
+pub(crate) fn request(method: &str, path: &str, host: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
 }
 
 /// Asks the TCP listener.
-pub(super) async fn get(server: &Binary, path: &str) -> Answer {
+pub(crate) async fn get(server: &Binary, path: &str) -> Answer {
     let stream = TcpStream::connect(server.admin.unwrap()).await.unwrap();
     exchange(stream, &request("GET", path, "localhost")).await
 }
 
 /// Asks the Unix socket `a.sock`.
-pub(super) async fn ask(server: &Binary, method: &str, path: &str) -> Answer {
+pub(crate) async fn ask(server: &Binary, method: &str, path: &str) -> Answer {
     let stream = UnixStream::connect(server.path("a.sock")).await.unwrap();
     exchange(stream, &request(method, path, "localhost")).await
 }
 
 /// Samples by their name with labels, as they are written.
 #[derive(Debug)]
-pub(super) struct Scrape(pub(super) BTreeMap<String, f64>);
+pub(crate) struct Scrape(pub(crate) BTreeMap<String, f64>);
 
 impl Scrape {
-    pub(super) async fn of(server: &Binary) -> Self {
+    pub(crate) async fn of(server: &Binary) -> Self {
         let answer = get(server, "/metrics").await;
         assert_eq!(answer.status, 200);
         assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
         Self::parse(&answer.body)
     }
 
+    /// Scrapes until something is so.
+    pub(crate) async fn until(server: &Binary, what: &str, is_so: impl Fn(&Self) -> bool) -> Self {
+        let scrape = async {
+            loop {
+                let scrape = Self::of(server).await;
+                if is_so(&scrape) {
+                    return scrape;
+                }
+            }
+        };
+        timeout(DEADLINE, scrape).await.unwrap_or_else(|_| panic!("never: {what}"))
+    }
+
     /// The one sample with that name and those labels.
-    pub(super) fn value(&self, series: &str) -> f64 {
+    pub(crate) fn value(&self, series: &str) -> f64 {
         *self.0.get(series).unwrap_or_else(|| panic!("no {series} in {:#?}", self.0))
     }
 
     /// All samples of a family together.
-    pub(super) fn sum(&self, name: &str) -> f64 {
+    pub(crate) fn sum(&self, name: &str) -> f64 {
         let of = |series: &str| series == name || series.starts_with(&format!("{name}{{"));
         self.0.iter().filter(|(series, _)| of(series)).map(|(_, value)| value).sum()
     }
 
     /// Reads the text format of version 0.0.4, and everything that it demands.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'));
         let (mut samples, mut types) = (BTreeMap::new(), BTreeMap::new());
         let mut family = (String::new(), String::new());
