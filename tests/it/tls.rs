@@ -170,13 +170,13 @@ async fn drip(mut peer: PlainPeer, pace: Duration) -> Duration {
 }
 
 /// So many ClientHellos at a byte each `pace`, and at the same time normal handshakes, 50 a second; how
-/// long those took, sorted.
+/// long those took, sorted, and how long the slow ones were there at most.
 async fn slow_hellos(
     count: usize,
     pace: Duration,
     handshake: Duration,
     handshakes: usize,
-) -> Vec<Duration> {
+) -> (Vec<Duration>, Duration) {
     let _alone = alone().await;
     let server = TestServer::with(|s| {
         s.timeouts.handshake = handshake;
@@ -204,27 +204,28 @@ async fn slow_hellos(
     times.sort();
     // None of them, the first neither, has waited for a slow one to be given up.
     assert!(*times.last().unwrap() < handshake / 2, "{times:?}");
-    while let Some(took) = slow.join_next().await {
-        let took = took.unwrap();
-        assert!(took >= handshake - Duration::from_millis(100), "{took:?}");
-        assert!(took < handshake + Duration::from_secs(5), "{took:?}");
-    }
+    let slow = slow.join_all().await;
+    assert!(*slow.iter().min().unwrap() >= handshake - Duration::from_millis(100), "{slow:?}");
     server.wait_closed(Closed::Handshake, count as u64).await;
     let tally = server.tally();
     assert_eq!((tally.accepted, tally.refused.iter().sum()), ((count + handshakes) as u64, 0));
-    times
+    (times, slow.into_iter().max().unwrap())
 }
 
 #[tokio::test]
 async fn slow_hellos_are_given_up_and_hold_up_nobody() {
     let (pace, handshake) = (Duration::from_millis(200), Duration::from_secs(3));
-    slow_hellos(50, pace, handshake, 50).await;
+    let (_, longest) = slow_hellos(50, pace, handshake, 50).await;
+    assert!(longest < handshake + Duration::from_secs(5), "{longest:?}");
 }
 
 #[tokio::test]
 #[ignore = "long: 500 connections for 5 s"]
 async fn five_hundred_slow_hellos_hold_up_nobody() {
-    let times = slow_hellos(500, Duration::from_secs(1), Duration::from_secs(5), 200).await;
+    let (times, longest) =
+        slow_hellos(500, Duration::from_secs(1), Duration::from_secs(5), 200).await;
+    println!("normal p99 {:?}, slow ones gone after {longest:?} at most", times[197]);
+    assert!(longest <= Duration::from_secs(6), "{longest:?}");
     assert!(times[197] <= Duration::from_millis(250), "{times:?}");
 }
 
