@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tagwire::limits::Limits;
-use tagwire::session::{Closed, Refused};
+use tagwire::session::Refused;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
@@ -205,40 +205,6 @@ async fn who_is_connected_does_not_wait_for_all_who_come_at_once() {
         server.wait_open(0).await;
     }
     panic!("the time of all handshakes, and the longest wait for a pong: {seen:?}");
-}
-
-/// Connections that end with a bad handshake each; how many are counted.
-async fn bad_handshakes(count: u64) {
-    let _alone = alone().await;
-    let server = TestServer::start().await;
-    for done in (0..count).step_by(50) {
-        let mut peers = connect(&server, 50, |_| [127, 0, 0, 1]).await;
-        for (number, peer) in peers.iter_mut().enumerate() {
-            match number % 5 {
-                0 => peer.send(b"GET / HTTP/1.1\r\n\r\n").await,
-                1 => peer.send(&ClientHello::new().extension(16, b"\0\x04\x03foo").records()).await,
-                2 => peer.send(&[0; 100]).await,
-                3 => peer.send(&ClientHello::new().records()[..50]).await,
-                _ => {}
-            }
-        }
-        drop(peers);
-        server.wait_closed(Closed::Handshake, done + 50).await;
-    }
-    let tally = server.tally();
-    assert_eq!((tally.accepted, tally.open, tally.refused.iter().sum::<u64>()), (count, 0, 0));
-    server.peer().await.expect_alive().await;
-}
-
-#[tokio::test]
-async fn a_thousand_bad_handshakes_are_counted_exactly() {
-    bad_handshakes(1000).await;
-}
-
-#[tokio::test]
-#[ignore = "long: 10,000 connections"]
-async fn ten_thousand_bad_handshakes_are_counted_exactly() {
-    bad_handshakes(10_000).await;
 }
 
 /// A server that runs out of descriptors, for so long.

@@ -17,6 +17,8 @@ mod cli;
 mod counters;
 mod docs;
 mod drain;
+#[cfg(feature = "cli")]
+mod earnest;
 mod errors;
 mod handlers;
 mod heartbeat;
