@@ -17,7 +17,7 @@ use rustls::client::{
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, HandshakeKind, NamedGroup, SignatureScheme};
 use tagwire::session::Closed;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
@@ -146,29 +146,6 @@ async fn a_name_that_is_none_is_answered_by_a_hello_or_an_alert() {
     server.peer().await.expect_alive().await;
 }
 
-/// Sends a ClientHello at a byte each `pace`, until the server has enough of it; how long that took.
-async fn drip(mut peer: PlainPeer, pace: Duration) -> Duration {
-    let start = Instant::now();
-    let hello = ClientHello::new().server_name(b"localhost").records();
-    let mut tick = interval(pace);
-    let mut read = [0; 64];
-    let (mut input, mut output) = peer.0.split();
-    let send = async {
-        for byte in hello {
-            tick.tick().await;
-            if output.write_all(&[byte]).await.is_err() {
-                break;
-            }
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = send => {}
-        _ = input.read(&mut read) => {}
-    }
-    start.elapsed()
-}
-
 /// So many ClientHellos at a byte each `pace`, and at the same time normal handshakes, 50 a second; how
 /// long those took, sorted, and how long the slow ones were there at most.
 async fn slow_hellos(
@@ -186,7 +163,12 @@ async fn slow_hellos(
     .await;
     let mut slow = JoinSet::new();
     for _ in 0..count {
-        slow.spawn(drip(server.plain().await, pace));
+        let peer = server.plain().await;
+        slow.spawn(async move {
+            let start = Instant::now();
+            peer.drip(pace).await;
+            start.elapsed()
+        });
     }
     server.wait_open(count as u64).await;
     let mut normal = JoinSet::new();

@@ -7,6 +7,7 @@
 //! plain   the same below TLS: plain TCP, and a ClientHello made by hand
 //! bytes   frames and requests as bytes
 //! http    HTTP by hand, and metrics read strictly
+//! measure what many peers are brought
 //! ```
 
 #[cfg(feature = "cli")]
@@ -14,6 +15,8 @@ mod binary;
 mod bytes;
 #[cfg(feature = "cli")]
 pub(crate) mod http;
+#[cfg(feature = "cli")]
+mod measure;
 mod peer;
 mod plain;
 mod server;
@@ -26,6 +29,8 @@ use tokio::time::{Instant, sleep};
 #[cfg(feature = "cli")]
 pub(crate) use binary::Binary;
 pub(crate) use bytes::{Frame, body, call, control, data, frame, ping, pong, publish};
+#[cfg(feature = "cli")]
+pub(crate) use measure::{Heard, median};
 pub(crate) use peer::{Connect, End, RawPeer};
 pub(crate) use plain::{ACCESS_DENIED, ClientHello, PlainPeer, read_to_end};
 pub(crate) use server::TestServer;

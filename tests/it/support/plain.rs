@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use super::DEADLINE;
 
@@ -39,6 +39,27 @@ impl PlainPeer {
         let read = timeout(DEADLINE, self.0.read(&mut part)).await.expect("bytes in time").unwrap();
         part.truncate(read);
         part
+    }
+
+    /// Sends a ClientHello at a byte each `pace`, until the server has enough of it.
+    pub(crate) async fn drip(mut self, pace: Duration) {
+        let hello = ClientHello::new().server_name(b"localhost").records();
+        let mut tick = interval(pace);
+        let mut read = [0; 64];
+        let (mut input, mut output) = self.0.split();
+        let send = async {
+            for byte in hello {
+                tick.tick().await;
+                if output.write_all(&[byte]).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = send => {}
+            _ = input.read(&mut read) => {}
+        }
     }
 
     /// Resets the connection.
