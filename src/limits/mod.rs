@@ -260,10 +260,12 @@ pub enum SlowPolicy {
 /// Options of each accepted socket.
 #[derive(Clone, Debug)]
 pub struct SocketSettings {
-    /// Idle time before TCP keepalive probes. 60 s.
+    /// Idle time before TCP keepalive probes, and four times what is between two of them. 30 s: who is behind
+    /// a dead link and is not pinged, as on lines, is gone after 38 s.
     pub keepalive: Duration,
     /// How long sent bytes may stay unacknowledged, or unread, where nobody is pinged: in the handshake, and
-    /// on lines (`TCP_USER_TIMEOUT`, RFC 5482). 60 s.
+    /// on lines (`TCP_USER_TIMEOUT`, RFC 5482). 30 s: what is sent last before the probes would have ended a
+    /// dead peer ends it within 75 s.
     pub user_timeout: Duration,
     /// Unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`). 32 KiB:
     /// what is sealed cannot be taken back, so little of it should wait.
@@ -277,8 +279,8 @@ pub struct SocketSettings {
 impl Default for SocketSettings {
     fn default() -> Self {
         Self {
-            keepalive: Duration::from_secs(60),
-            user_timeout: Duration::from_secs(60),
+            keepalive: Duration::from_secs(30),
+            user_timeout: Duration::from_secs(30),
             notsent_lowat: 32 << 10,
             send_buffer: None,
             receive_buffer: None,

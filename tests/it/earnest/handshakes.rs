@@ -6,7 +6,7 @@ use crate::support::{Binary, ClientHello, PlainPeer, alone};
 /// What the log may say of all of them, however many there are.
 const LINES: usize = 100;
 
-/// Connections that end with a bad handshake each, 50 at a time.
+/// Connections that end with a bad handshake each, 200 at a time.
 async fn bad_handshakes(count: u32) {
     let _alone = alone().await;
     let server = Binary::serve(&["--admin", "127.0.0.1:0"], &[]);
@@ -14,16 +14,16 @@ async fn bad_handshakes(count: u32) {
     let cut = &ClientHello::new().records()[..50];
     let said = [b"GET / HTTP/1.1\r\n\r\n", &foreign[..], &[0; 100], cut, b""];
     let closed = "tagwire_connections_closed_total{reason=\"handshake\"}";
-    for done in (0..count).step_by(50) {
+    for done in (0..count).step_by(200) {
         let mut peers = Vec::new();
-        for number in 0..50 {
+        for number in 0..200 {
             let mut peer = PlainPeer::connect(server.address).await;
             peer.send(said[number % said.len()]).await;
             peers.push(peer);
         }
         drop(peers);
         Scrape::until(&server, "all of them end", |scrape| {
-            scrape.value(closed) >= f64::from(done + 50)
+            scrape.value(closed) >= f64::from(done + 200)
         })
         .await;
     }

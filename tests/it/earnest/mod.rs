@@ -4,4 +4,5 @@
 //! test has a short one beside it that does the same with few peers and asserts no times.
 
 mod handshakes;
+mod network;
 mod table;

@@ -47,20 +47,13 @@ fn tests() -> BTreeMap<String, bool> {
 /// The rows as id and tests: each by its name, and whether it is said to be long.
 fn rows(table: &str) -> Vec<(&str, Vec<(&str, bool)>)> {
     let rows = table.lines().filter_map(|line| {
-        let [id, _, tests] =
-            line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect::<Vec<_>>()[..]
-        else {
-            return None;
-        };
-        let (letter, number) = id.split_at_checked(1)?;
-        let is_id = "WTRSFOC".contains(letter) && number.parse::<u8>().is_ok();
-        is_id.then(|| {
-            let tests = tests.split(", ").map(|test| {
-                let name = test.strip_suffix(" (long)").unwrap_or(test);
-                (name.trim_matches('`'), name != test)
-            });
-            (id, tests.collect())
-        })
+        let cells: Vec<_> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
+        let [id, _, tests] = cells[..] else { panic!("a row with three cells, not {line}") };
+        let tests = tests.split(", ").map(|test| {
+            let name = test.strip_suffix(" (long)").unwrap_or(test);
+            (name.trim_matches('`'), name != test)
+        });
+        (!["id", "---"].contains(&id)).then(|| (id, tests.collect()))
     });
     rows.collect()
 }
