@@ -3,6 +3,10 @@
 //! Method: the real program over real TLS, watched from outside: its metrics, its memory, its log. Each long
 //! test has a short one beside it that does the same with few peers and asserts no times.
 
+mod clients;
+mod crowd;
 mod handshakes;
+mod idle;
 mod network;
 mod table;
+mod together;

@@ -7,7 +7,7 @@
 //! plain   the same below TLS: plain TCP, and a ClientHello made by hand
 //! bytes   frames and requests as bytes
 //! http    HTTP by hand, and metrics read strictly
-//! measure what many peers are brought
+//! measure what many peers are brought, and threads that give way
 //! ```
 
 #[cfg(feature = "cli")]
@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use binary::Binary;
 pub(crate) use bytes::{Frame, body, call, control, data, frame, ping, pong, publish};
 #[cfg(feature = "cli")]
-pub(crate) use measure::{Heard, median};
+pub(crate) use measure::{Aside, Heard, median};
 pub(crate) use peer::{Connect, End, RawPeer};
 pub(crate) use plain::{ACCESS_DENIED, ClientHello, PlainPeer, read_to_end};
 pub(crate) use server::TestServer;

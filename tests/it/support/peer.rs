@@ -15,6 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+#[cfg(feature = "cli")]
+use super::pong;
 use super::{DEADLINE, Frame, PlainPeer, control, data, ping};
 
 /// How to connect.
@@ -208,6 +210,32 @@ impl RawPeer {
         }
         let taken = self.read.len() - rest.len();
         self.read.drain(..taken);
+    }
+
+    /// Reads and answers pings, and does nothing else, until the server's bytes end, however late.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn stay(&mut self) -> End {
+        loop {
+            if let Err(end) = self.fill().await {
+                return end;
+            }
+            while let Some(frame) = Frame::take(&mut self.read) {
+                if frame.is_ping() && self.try_send(&pong(&frame.payload[1..])).await.is_err() {
+                    return End::Reset;
+                }
+            }
+        }
+    }
+
+    /// Reads and says nothing, not even that it lives, until the server's bytes end, however late.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn stay_silent(&mut self) -> End {
+        loop {
+            if let Err(end) = self.fill().await {
+                return end;
+            }
+            self.read.clear();
+        }
     }
 
     /// The next frame, or how the server's bytes ended.
