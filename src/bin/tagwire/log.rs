@@ -5,9 +5,11 @@
 //! on serving then. Lines that find no place any more are counted instead of written.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::str::FromStr;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -15,6 +17,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Lines that wait to be written; some 4 MiB at most.
 const LINES: usize = 8192;
+
+/// How long lines are gathered before they are written: what a line costs is mostly the waking of the thread
+/// that writes it, and one write.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Counts the lines that found no place.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
@@ -60,16 +66,39 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
 /// Starts the log; to be called once, by `main`. Dropping what it returns writes the lines that wait.
 pub(crate) fn start(filter: EnvFilter) -> WorkerGuard {
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
-    let (writer, guard) = writer.thread_name("tagwire-log").finish(io::stderr());
+    let (writer, guard) =
+        writer.thread_name("tagwire-log").finish(Gathered(BufWriter::new(io::stderr())));
     let _ = LOST.set(writer.error_counter());
     let no_color = env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
     let form = Form::choose(io::stderr().is_terminal(), no_color.as_deref());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match form {
         Form::Pretty { colour } => log.with_ansi(colour).init(),
-        Form::Json => log.json().flatten_event(true).with_ansi(false).init(),
+        Form::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_ansi(false)
+            .init(),
     }
     guard
+}
+
+/// Writes what came together at once. While it gathers, whoever logs need not wake it.
+struct Gathered<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Gathered<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    /// Called when no line is left to write.
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::sleep(GATHER);
+        Ok(())
+    }
 }
 
 /// Lines that were lost since the start, because nobody read the others.
