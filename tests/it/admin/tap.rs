@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::http::{ask, get};
+use crate::support::http::{ask, get};
 use crate::support::{Binary, DEADLINE, RawPeer};
 
 fn serve() -> Binary {
