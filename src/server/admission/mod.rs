@@ -7,7 +7,7 @@
 //! proxy        what a load balancer says before the peer's own bytes
 //! refusal      what a connection that is not let in is told
 //! descriptors  one kept in reserve, to refuse with when there are no others
-//! notices      what the log says of it: `seldom`, a line a second
+//! notices      what the log says of it: `seldom`, a line a second at most
 //! ```
 //!
 //! The bound in all is the listener's (`accept`), which alone takes places. Everything else is asked here

@@ -1,4 +1,5 @@
-//! What the log says of those who are not let in, or whose handshake fails: a line a second of each kind, however many there are.
+//! What the log says of those who are not let in, or whose handshake fails: seldom a line of each kind, however
+//! many there are.
 
 use std::fmt::Display;
 use std::io;
