@@ -4,6 +4,7 @@
 //! is owed as replies, then runs of records as its cursors come by them. It writes only when all that
 //! was sealed before has left. Each turn is bounded, so that one peer never holds up the others.
 
+mod mail;
 mod read;
 mod write;
 
@@ -19,10 +20,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use self::write::Unsent;
 use crate::connection::share::Share;
 use crate::connection::{Protocol, Transport};
-use crate::peer::{Bell, Due, Mail, Report};
-use crate::session::{Closed, Problem, Session, Timings};
-use crate::sync::{now as clock, wall_ms};
-use crate::wire::{Code, Event, Tag};
+use crate::peer::{Bell, Due};
+use crate::session::{Closed, Problem, Session};
+use crate::sync::now as clock;
+use crate::wire::{Code, Event};
 
 /// Bytes that one read takes, at most.
 const READ_BYTES: usize = 64 << 10;
@@ -159,114 +160,6 @@ impl<T: Transport, P: Protocol> Connection<T, P> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-
-    /// Reads what others left; whether there was anything.
-    fn read_mail(&mut self) -> bool {
-        let mail = self.session.mailbox().collect();
-        if mail.is_empty() {
-            return false;
-        }
-        self.session.begin(wall_ms());
-        for letter in mail {
-            if let Err(problem) = self.handle_mail(letter) {
-                self.fail(&problem, Closed::Refused);
-            }
-        }
-        self.settle();
-        true
-    }
-
-    fn handle_mail(&mut self, mail: Mail) -> Result<(), Problem> {
-        match mail {
-            // Nothing follows a fatal error: it only waits to be taken.
-            Mail::Frame(_)
-            | Mail::Answer(_)
-            | Mail::Ack { .. }
-            | Mail::Refused { .. }
-            | Mail::Vacated
-            | Mail::GoAway { .. }
-                if matches!(self.phase, Phase::Failing(_)) => {}
-            Mail::Frame(frame) => {
-                let tag = frame.first().map_or(Timings::LINES, |&tag| Tag::from_byte(tag));
-                self.session.meter().handle_sent(tag, 1, frame.len());
-                self.session.tap_frame(tag, &frame);
-                self.letter_bytes += frame.len();
-                self.letters.push(frame);
-            }
-            Mail::Answer(parcel) => {
-                // What a handler sent before it answered comes before the answer.
-                self.file_letters();
-                return self.protocol.handle_answer(&mut self.session, parcel, clock());
-            }
-            Mail::Ack { room, publish_id, seq } => {
-                self.session.handle_answered(&room, publish_id);
-                let room_id = room.as_str();
-                let event = Event::Ack { room_id, publish_id: publish_id.0, seq: seq.0 };
-                self.protocol.say(&mut self.session, &event);
-            }
-            Mail::Refused { room, channel, publish_id, reason } => {
-                self.session.handle_answered(&room, publish_id);
-                let problem = Problem::new(Code::Unavailable, "the publish was not taken");
-                let problem = Problem {
-                    room: Some(room),
-                    channel: Some(channel),
-                    publish_id: Some(publish_id),
-                    reason: Some(reason),
-                    ..problem
-                };
-                self.session.traffic.errors += 1;
-                self.protocol.refuse(&mut self.session, &problem);
-            }
-            Mail::Room => {
-                let tried = self.session.handle_room();
-                if let Err(problem) = tried {
-                    self.session.traffic.errors += 1;
-                    self.protocol.refuse(&mut self.session, &problem);
-                }
-                if !self.session.is_paused() {
-                    return self.protocol.resume(&mut self.session, clock());
-                }
-            }
-            Mail::Slow(room) => {
-                let message = "read nothing for too long while others waited to publish";
-                let problem = Problem::new(Code::SlowConsumer, message);
-                return Err(Problem { room: Some(room), ..problem });
-            }
-            Mail::Taken(by) => {
-                self.session.end();
-                by.post(Mail::Vacated);
-                let message = "another connection said hello with this client_id";
-                return Err(Problem::new(Code::SessionTaken, message));
-            }
-            Mail::Vacated => self.session.handle_vacated(),
-            Mail::GoAway { reason, reconnect } if self.phase == Phase::Open => {
-                let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
-                self.protocol.say(&mut self.session, &Event::GoAway { reason, reconnect_ms });
-            }
-            Mail::Kick { reconnect } if self.phase == Phase::Open => {
-                let reconnect_ms = u64::try_from(reconnect.as_millis()).unwrap_or(u64::MAX);
-                let event = Event::GoAway { reason: "kicked", reconnect_ms };
-                self.protocol.say(&mut self.session, &event);
-                self.end(Closed::Kicked);
-            }
-            // Who ends already has heard its last words.
-            Mail::GoAway { .. } | Mail::Kick { .. } => {}
-            Mail::Close => self.end(Closed::Drained),
-            // Whoever asked may be gone: nobody else misses the answer.
-            Mail::Report(asker) => drop(asker.send(self.report())),
-            Mail::ShutDown => {
-                let problem = Problem::new(Code::ShuttingDown, "the server ends now");
-                self.fail(&problem, Closed::Drained);
-            }
-        }
-        Ok(())
-    }
-
-    /// How it is, for whoever asked.
-    fn report(&self) -> Report {
-        let report = self.session.report(clock(), wall_ms());
-        Report { blocked: self.blocked, in_flight: self.protocol.in_flight(), ..report }
     }
 
     /// Does what is due; how the connection ends, if it ends at once.
