@@ -321,10 +321,10 @@ async fn largest_record_to(subscribers: usize) {
     while let Some(read) = readers.join_next().await {
         read.unwrap();
     }
-    // One shared record, and what is sealed for those who are still taking it. Beyond 200 the bar of 16
-    // MiB is not reached yet (docs/performance.md); a copy for each would be 1 MiB.
+    // One shared record, and what is sealed for those who are still taking it; a copy for each would be
+    // 1 MiB.
     let growth = binary.peak().saturating_sub(before);
-    let most = (16 << 10) + 64 * subscribers.saturating_sub(200) as u64;
+    let most = 16 << 10;
     assert!(growth <= most, "{growth} KiB for {subscribers}");
 }
 
