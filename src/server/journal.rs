@@ -34,10 +34,12 @@ pub(super) fn answered(peer: SocketAddr, tls: Option<PeerTls>, why: Closed) {
 /// A peer is served no more. `code` is what it was told, if something was wrong.
 pub(super) fn closed(report: &Report, why: Closed, code: Option<Code>) {
     let lag = report.rooms.iter().filter_map(|seated| seated.lag.as_ref());
+    // Who said no `hello` has the name under which it joined.
+    let user = report.rooms.first().map_or(&report.user_id, |seated| &seated.user_id);
     tracing::info!(
         session = report.session.as_str(),
         peer = %report.info.address,
-        user = %report.user_id.as_str().escape_debug(),
+        user = %user.as_str().escape_debug(),
         reason = why.as_str(),
         code = code.map_or("none", Code::as_str),
         seconds = report.uptime.as_secs_f64(),

@@ -38,7 +38,8 @@ async fn line(binary: &Binary, message: &str, session: &str) -> Value {
 async fn a_connection_is_told_of_when_it_opens_and_when_it_closes() {
     let binary = Binary::start();
     let mut ann = binary.peer().await;
-    let welcome = ann.request(json!({"op": "hello", "user_id": "ann"}), "welcome").await;
+    let welcome = ann.request(json!({"op": "hello"}), "welcome").await;
+    ann.join("r", "ann").await;
     let session = welcome["session"].as_str().unwrap().to_owned();
     let open = line(&binary, "open", &session).await;
     assert_eq!((&open["tls"], &open["alpn"]), (&json!("TLSv1.3"), &json!("tagwire/1")), "{open}");
